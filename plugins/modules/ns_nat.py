@@ -1,0 +1,277 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ns_nat
+short_description: Let namespaces out to the network through NAT
+version_added: 0.1.0
+description:
+  - Makes a router of the host, or of a namespace, so that what is behind it reaches the outside although no one out there has a
+    route back. Packets that leave by the uplink get the router's own address (masquerading).
+  - One task is one rule set with a O(name). A router may have many, for different networks behind it.
+  - Sets two things. Firewall rules in an nftables table of our own, C(inet nslab), changed in one step so that no packet meets
+    half of them; and the kernel's switches that let a router forward.
+  - The firewall part lets the interfaces O(inside) talk to each other and to the uplink, and lets from the uplink in what
+    O(inbound) allows.
+  - Rules, chains and tables of others are never changed. Switches that a rule set turned on are recorded under C(/run/nslab),
+    with the rule sets that use them; the last one to be removed puts them back, if nobody has changed them since.
+  - When a step fails, what the task has done so far is undone.
+  - Only IPv4 is handled.
+extends_documentation_fragment:
+  - nslab.linux.attributes
+  - nslab.linux.attributes.changes
+  - nslab.linux.netns
+options:
+  name:
+    description:
+      - Name of the rule set, 1 to 24 of C(a-z), C(0-9) and C(_). It is the identity by which a later task finds it, and is
+        written in a comment beside each of its rules.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes the rule set, or changes the one of that name to what is declared.
+      - V(absent) removes it. O(name) and O(netns) are enough.
+    type: str
+    choices: [present, absent]
+    default: present
+  sources:
+    description:
+      - Networks behind the router whose packets get its address, in CIDR form. Only IPv4.
+      - Left out, it is every network on the interfaces O(inside).
+      - One of O(sources) and O(inside) is required for O(state=present).
+    type: list
+    elements: str
+  inside:
+    description:
+      - Interfaces of the router towards the networks behind it, such as a bridge. They need not exist in check mode.
+      - Left out, they are found out, as the interfaces that have an address in O(sources) or a route to them.
+      - An interface belongs to one rule set. It is an error, which names the other, to use it in a second.
+    type: list
+    elements: str
+  uplink:
+    description:
+      - Interfaces of the router towards the outside, by name.
+      - V(auto) is the one that carries the default route at the time of the task.
+      - V(any) is every interface that is not O(inside).
+    type: list
+    elements: str
+    default: [auto]
+  mode:
+    description:
+      - V(masquerade) gives packets that leave the address that the uplink has at that time.
+      - V(none) leaves addresses as they are. It only forwards, and is for networks to which the outside has a route.
+    type: str
+    choices: [masquerade, none]
+    default: masquerade
+  inbound:
+    description:
+      - What may come in from the uplink.
+      - V(established) is answers to what was asked from inside, and nothing else.
+      - V(any) is new connections too.
+    type: str
+    choices: [established, any]
+    default: established
+  ip_forward:
+    description:
+      - How the kernel is told to forward.
+      - V(interface) turns it on only for O(inside) and the uplink (C(net.ipv4.conf.NAME.forwarding)). Where this turned it on
+        for the uplink, new connections that enter there for anything but O(inside) are dropped, so that the host does not
+        become a router for its neighbours.
+      - V(global) turns on C(net.ipv4.ip_forward), that is, all interfaces.
+      - V(keep) changes no switch. Use it if forwarding is on already or managed elsewhere.
+    type: str
+    choices: [interface, global, keep]
+    default: interface
+notes:
+  - An accept in our table does not override a drop in that of another firewall. If Docker, ufw or firewalld drops what is
+    forwarded on the host, allow it there.
+  - Look at the rules with C(nft list table inet nslab).
+  - The rules do not outlive a reboot.
+seealso:
+  - module: nslab.linux.ns_route
+  - module: nslab.linux.bridge
+  - module: nslab.linux.ns_resolv
+  - name: nft(8)
+    description: The command with which people write such rules.
+    link: https://man7.org/linux/man-pages/man8/nft.8.html
+  - name: IP sysctl
+    description: What the kernel's switches mean.
+    link: https://docs.kernel.org/networking/ip-sysctl.html
+author:
+  - nslab contributors (!UNKNOWN)
+"""
+
+EXAMPLES = r"""
+- name: A namespace
+  nslab.linux.netns:
+    name: red
+
+- name: A cable to it
+  nslab.linux.veth:
+    name: to-red
+    addresses: [10.1.0.1/24]
+    peer: {name: eth0, netns: red, addresses: [10.1.0.2/24]}
+
+- name: Its default route
+  nslab.linux.ns_route:
+    netns: red
+    routes:
+      - {dst: default, via: 10.1.0.1}
+
+- name: Let it out
+  nslab.linux.ns_nat:
+    name: red
+    sources: [10.1.0.0/24]
+
+- name: The same, saying all
+  nslab.linux.ns_nat:
+    name: red
+    sources: [10.1.0.0/24]
+    inside: [to-red]
+    uplink: [auto]
+    mode: masquerade
+    inbound: established
+    ip_forward: interface
+
+- name: A bridge with a network of its own
+  nslab.linux.bridge:
+    name: br0
+    addresses: [10.2.0.1/24]
+
+- name: Let out all that is plugged into the bridge, by whatever interface leads there
+  nslab.linux.ns_nat:
+    name: lab
+    inside: [br0]
+    uplink: [any]
+
+- name: A namespace that is a router itself, between a network behind it and the cable to the host
+  nslab.linux.netns:
+    name: [router, blue]
+
+- name: Its cables
+  nslab.linux.veth:
+    pairs:
+      - name: to-router
+        addresses: [10.3.0.1/30]
+        peer: {name: wan, netns: router, addresses: [10.3.0.2/30]}
+      - name: eth0
+        netns: blue
+        addresses: [10.4.0.2/24]
+        peer: {name: lan, netns: router, addresses: [10.4.0.1/24]}
+
+- name: The routes
+  nslab.linux.ns_route:
+    routes:
+      - {netns: router, dst: default, via: 10.3.0.1}
+      - {netns: blue, dst: default, via: 10.4.0.1}
+
+- name: NAT in the router
+  nslab.linux.ns_nat:
+    name: lan
+    netns: router
+    inside: [lan]
+    uplink: [wan]
+
+- name: And on the host, for the router
+  nslab.linux.ns_nat:
+    name: router
+    sources: [10.3.0.0/30]
+
+- name: Forward without NAT, and let new connections in
+  nslab.linux.ns_nat:
+    name: lan
+    netns: router
+    inside: [lan]
+    uplink: [wan]
+    mode: none
+    inbound: any
+
+- name: Remove a rule set
+  nslab.linux.ns_nat:
+    name: red
+    state: absent
+"""
+
+RETURN = r"""
+nat:
+  description: The rule set as it is after the task. Null for O(state=absent).
+  returned: success
+  type: dict
+  contains:
+    uplink:
+      description: The uplinks that are used, for each family.
+      type: dict
+      contains:
+        ipv4:
+          description: Names of the interfaces. Empty when every interface that is not O(inside) is one.
+          type: list
+          elements: str
+        ipv6:
+          description: Always empty, since only IPv4 is handled.
+          type: list
+          elements: str
+    rules:
+      description: The rules of this rule set, as C(nft) writes them.
+      type: list
+      elements: str
+    sysctls:
+      description: The kernel's switches that this rule set uses, each with its value.
+      type: dict
+  sample:
+    uplink: {ipv4: [eth0], ipv6: []}
+    rules:
+      - ip saddr 10.1.0.0/24 masquerade comment "nslab:red:masquerade"
+    sysctls:
+      net/ipv4/conf/eth0/forwarding: "1"
+      net/ipv4/conf/to-red/forwarding: "1"
+operations:
+  description: What was done, or would be in check mode, in order, each step as the command line that does the same.
+    Joined by newlines they are a shell script. Empty when nothing is to be done.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - sysctl -w net/ipv4/conf/to-red/forwarding=1
+rolled_back:
+  description: Whether the task put back all that it had done before it failed.
+  returned: failure after the first change
+  type: bool
+  sample: true
+undone:
+  description: The operations that were undone.
+  returned: failure after the first change
+  type: list
+  elements: str
+  sample:
+    - sysctl -w net/ipv4/conf/to-red/forwarding=1
+"""
+
+from ansible_collections.nslab.linux.plugins.module_utils._module import run_module
+from ansible_collections.nslab.linux.plugins.module_utils._resources._nat import declare
+
+
+def main() -> None:
+    run_module(
+        declare,
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "netns": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "sources": {"type": "list", "elements": "str"},
+            "inside": {"type": "list", "elements": "str"},
+            "uplink": {"type": "list", "elements": "str", "default": ["auto"]},
+            "mode": {"type": "str", "choices": ["masquerade", "none"], "default": "masquerade"},
+            "inbound": {"type": "str", "choices": ["established", "any"], "default": "established"},
+            "ip_forward": {"type": "str", "choices": ["interface", "global", "keep"], "default": "interface"},
+        },
+        required_if=[("state", "present", ("sources", "inside"), True)],
+    )
+
+
+if __name__ == "__main__":
+    main()
