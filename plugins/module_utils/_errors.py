@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class Problem(Exception):
     """Why a task can't be done, in one line for a person.
@@ -18,3 +20,22 @@ class Problem(Exception):
         if advice:
             text = f"{text.rstrip('.')}: {' '.join(advice.split())}"
         super().__init__(text)
+
+
+_ADVICE = {
+    errno.EPERM: "run the task as root (become: true)",
+    errno.EACCES: "run the task as root (become: true)",
+    errno.EEXIST: "something there has this name or this identity already; look at it, remove or rename it",
+    errno.ENODEV: "the link went away while the task ran; run it again",
+    errno.EOPNOTSUPP: "this kernel lacks it; load the module for it, or use a kernel that has it",
+    errno.ENOSPC: "free some space",
+    errno.EROFS: "the file system is read-only; a container needs it mounted writable",
+    errno.EBUSY: "something else holds it; look who, and run the task again",
+    errno.ENETDOWN: "set the link up first",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+}
+
+
+def advice_for(number: int | None) -> str:
+    """What to do about a refusal of the kernel, by its errno."""
+    return _ADVICE.get(number or 0, "check the values of the task against the state of the host")

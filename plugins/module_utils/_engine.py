@@ -1,0 +1,227 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""observe -> plan -> apply -> verify, and undo. Knows no resource by name.
+
+Check mode, diff, the list of operations and the undoing are all read off the one plan: the difference between a check
+and a run is only whether `apply` is called, and whether missing parents may be assumed to be coming.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import typing as t
+
+from ._errors import Problem, advice_for
+from ._kernel._refusal import KernelRefused
+from ._operation import Operation, Request, Step
+from ._world import Need, World
+
+if t.TYPE_CHECKING:
+    from ._kernel._kernel import Kernel
+
+SETTLE_SECONDS = 3.0  # how long asynchronous states of the kernel are waited for
+
+
+class Resource(t.Protocol):
+    """A desired object."""
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        """What must be observed before this can be planned; asked again when it has been, until nothing is missing."""
+
+    def plan(self, draft: Draft) -> None:
+        """Do to the draft what makes this object so; raise Problem where that can't be."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Declaration:
+    """What a task declares: the objects, in the order in which they build on each other, and what it returns of them.
+
+    ``report`` gives the returned state, read off any World; ``title`` names the objects in a diff's header.
+    """
+
+    resources: t.Sequence[Resource]
+    report: t.Callable[[World], dict[str, object]]
+    title: str
+
+
+class Draft:
+    """A plan in the making: a copy of the world, in which each operation planned has already happened."""
+
+    def __init__(self, observed: World, assume: bool) -> None:
+        self.world = observed.copy()
+        self.steps: list[Step] = []
+        self.warnings: list[str] = []
+        self.assumed: list[str] = []
+        self._assume = assume
+
+    def do(self, *operations: Operation) -> None:
+        for operation in operations:
+            step = Step(operation, operation.invert(self.world))
+            operation.simulate(self.world)
+            self.steps.append(step)
+
+    def expect(self, what: str, advice: str) -> None:
+        """Something that the task builds on is missing: an error, unless it may be assumed to be coming."""
+        if not self._assume:
+            raise Problem(f"{what} does not exist", advice)
+        if what not in self.assumed:
+            self.assumed.append(what)
+
+    def warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    steps: tuple[Step, ...]
+    before: World
+    after: World
+    warnings: tuple[str, ...]
+
+    @property
+    def operations(self) -> list[str]:
+        return [step.operation.command for step in self.steps]
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What a run comes to: the plan, and the world as it is afterwards (in check mode: as it would be)."""
+
+    plan: Plan
+    world: World
+
+
+class Undone(Problem):
+    """A run that failed; ``undone`` are the operations taken back, ``leftover`` what could not be."""
+
+    def __init__(self, problem: str, undone: t.Sequence[str], leftover: t.Sequence[str] = ()) -> None:
+        super().__init__(problem)
+        self.undone = list(undone)
+        self.leftover = list(leftover)
+
+
+def run(declaration: Declaration, kernel: Kernel, check: bool) -> Outcome:
+    """Make what is declared so, or, when ``check``, say what that would take.
+
+    :raises Problem: what is wanted can't be; nothing was changed.
+    :raises Undone: the kernel refused a step, or something did not hold; what had been done is undone.
+    """
+    observed = observe(declaration, kernel)
+    plan = make_plan(declaration, observed, assume=check)
+    if check or not plan.steps:
+        return Outcome(plan, plan.after)
+    apply(plan.steps, kernel)
+    return Outcome(plan, verify(declaration, plan, kernel))
+
+
+def observe(declaration: Declaration, kernel: Kernel) -> World:
+    """Read all that the planner needs, and what it needs once it has seen that."""
+    world = World()
+    while True:
+        needs = {need for resource in declaration.resources for need in resource.needs(world)} - world.seen
+        if not needs:
+            return world
+        kernel.observe(world, needs)
+        world.seen |= needs
+
+
+def make_plan(declaration: Declaration, observed: World, assume: bool) -> Plan:
+    """Compare what is declared with what was observed. Pure."""
+    draft = Draft(observed, assume)
+    for resource in declaration.resources:
+        resource.plan(draft)
+    if draft.assumed:
+        draft.warnings.insert(0, "check mode: assumed to be coming: " + ", ".join(draft.assumed))
+    return Plan(tuple(draft.steps), observed, draft.world, tuple(draft.warnings))
+
+
+def apply(steps: t.Sequence[Step], kernel: Kernel) -> None:
+    """Carry the steps out; neighbouring requests in one namespace share a send."""
+    done: list[Step] = []
+    try:
+        for group in _groups(steps):
+            _perform(group, kernel, done)
+    except Problem as problem:
+        raise undo(str(problem), done, kernel) from None
+    except BaseException:
+        # A fault of ours or an interruption: the host is given back as it was all the same.
+        undo("", done, kernel)
+        raise
+
+
+def _groups(steps: t.Sequence[Step]) -> t.Iterator[list[Step]]:
+    group: list[Step] = []
+    for step in steps:
+        joins = (
+            group
+            and isinstance(step.operation, Request)
+            and isinstance(group[0].operation, Request)
+            and step.operation.where == group[0].operation.where
+        )
+        if group and not joins:
+            yield group
+            group = []
+        group.append(step)
+    if group:
+        yield group
+
+
+def _perform(group: list[Step], kernel: Kernel, done: list[Step]) -> None:
+    """Run a group; ``done`` grows by each step that the kernel acknowledged, also when another of the group failed."""
+    first = group[0].operation
+    if isinstance(first, Request):
+        requests = [step.operation for step in group if isinstance(step.operation, Request)]
+        answers = kernel.send(first.where, [request.message() for request in requests])
+        done.extend(step for step, refused in zip(group, answers) if refused is None)
+        for step, refused in zip(group, answers):
+            if refused is not None:
+                raise _refusal(step.operation, refused)
+        return
+    for step in group:
+        try:
+            kernel.call(step.operation)
+        except (KernelRefused, OSError) as error:
+            raise _refusal(step.operation, error) from None
+        done.append(step)
+
+
+def _refusal(operation: Operation, error: KernelRefused | OSError) -> Problem:
+    text = error.text if isinstance(error, KernelRefused) else (error.strerror or str(error))
+    return Problem(f"could not {operation.purpose}: the kernel answered '{text}'", advice_for(error.errno))
+
+
+def undo(problem: str, done: t.Sequence[Step], kernel: Kernel) -> Undone:
+    """Take the steps back, the last first, and go on where one can't be: as much as possible is to be as before."""
+    undone: list[str] = []
+    leftover: list[str] = []
+    for step in reversed(done):
+        try:
+            for group in _groups([Step(operation, ()) for operation in step.inverse]):
+                _perform(group, kernel, [])
+        except Problem as error:
+            leftover.append(f"{step.operation.command} ({error})")
+        else:
+            undone.append(step.operation.command)
+    if leftover:
+        problem += "; could not be undone: " + "; ".join(leftover)
+    return Undone(problem, undone, leftover)
+
+
+def verify(declaration: Declaration, plan: Plan, kernel: Kernel) -> World:
+    """Observe again and plan again: nothing may be left to do."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        try:
+            observed = observe(declaration, kernel)
+            left = make_plan(declaration, observed, assume=False).operations
+            problem = "after the run there is still to do: " + "; ".join(left)
+        except Problem as error:
+            left = [str(error)]
+            problem = f"after the run the state does not hold: {error}"
+        if not left:
+            return observed
+        if time.monotonic() > deadline:
+            raise undo(problem, plan.steps, kernel)
+        time.sleep(0.02)

@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small text files, written atomically, and the lock that lets one run at a time work on a host."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import tempfile
+import typing as t
+
+from .._world import FileState
+
+RECORDS = "/run/nslab"
+LOCK = f"{RECORDS}/lock"
+
+
+def read(path: str) -> FileState | None:
+    """None where there is no file; the content of something that is no text file is empty."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return FileState(file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def names(path: str) -> tuple[str, ...] | None:
+    """What is in a directory; None where there is none."""
+    try:
+        return tuple(sorted(os.listdir(path)))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def write(path: str, state: FileState) -> None:
+    """Write beside the file and rename over it: whoever reads it sees the old text or the new one."""
+    folder = os.path.dirname(path)
+    make_directory(folder)
+    handle, beside = tempfile.mkstemp(prefix=".nslab-", dir=folder)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(state.content)
+            os.fchmod(file.fileno(), state.mode)
+        os.replace(beside, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
+        raise
+
+
+def remove(path: str) -> None:
+    os.unlink(path)
+
+
+def make_directory(path: str) -> None:
+    """With its parents, each 0755 whatever the umask of the caller."""
+    missing = []
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        os.mkdir(folder)
+        os.chmod(folder, 0o755)
+
+
+def remove_directory(path: str) -> None:
+    os.rmdir(path)
+
+
+@contextlib.contextmanager
+def locked(create: bool) -> t.Iterator[None]:
+    """One run at a time on a host. Without ``create`` an absent lock is not made, as check mode leaves no trace.
+
+    The lock goes when it is the last thing in its directory, so that a host where nothing is left shows nothing.
+    """
+    handle = _take(create)
+    if handle is None:
+        yield
+        return
+    try:
+        yield
+    finally:
+        if create and os.listdir(RECORDS) == [os.path.basename(LOCK)]:
+            os.unlink(LOCK)
+            with contextlib.suppress(OSError):  # the next run may have made its own lock by now
+                os.rmdir(RECORDS)
+        os.close(handle)
+
+
+def _take(create: bool) -> int | None:
+    while True:
+        if create:
+            make_directory(RECORDS)
+        try:
+            handle = os.open(LOCK, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o644)
+        except FileNotFoundError:
+            if create:  # the directory was removed by the run before us
+                continue
+            return None
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            if os.path.samestat(os.fstat(handle), os.stat(LOCK)):
+                return handle
+        except FileNotFoundError:
+            pass
+        os.close(handle)  # the lock that we waited for was removed when it was given up

@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plain netlink socket: batches of requests with their acknowledgements, and dumps. Sees bytes, no attributes.
+
+pyroute2's own sockets start a thread or an event loop each and cost a millisecond a request; its message classes, which are what
+is worth having, work on bytes.
+
+Source: netlink(7), linux/netlink.h, Documentation/userspace-api/netlink/intro.rst.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import typing as t
+
+from ._refusal import KernelRefused
+
+NLMSG_ERROR, NLMSG_DONE = 2, 3
+NLM_F_REQUEST, NLM_F_ACK = 0x1, 0x4
+NLM_F_DUMP_INTR, NLM_F_ACK_TLVS = 0x10, 0x200
+SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
+NLMSGERR_ATTR_MSG = 1
+SO_RCVBUFFORCE = 33
+
+BATCH = 128  # more than 256 unread acknowledgements overrun the receive buffer
+RECEIVE_BYTES = 1 << 18
+DUMP_TRIES = 10
+
+_HEADER = struct.Struct("=IHHII")
+
+
+class Netlink:
+    """A socket of one netlink family in the namespace in which the calling thread is when it is made."""
+
+    def __init__(self, family: int) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, family)
+        try:
+            for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
+                self._socket.setsockopt(SOL_NETLINK, option, 1)
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 20)
+            except PermissionError:  # in a user namespace; the batch size is chosen for the default buffer
+                pass
+            self._socket.bind((0, 0))
+        except BaseException:
+            self._socket.close()
+            raise
+        self._sequence = 0
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def request(self, messages: t.Sequence[bytes]) -> list[KernelRefused | None]:
+        """Send encoded messages, at most BATCH in one send; the answer to each, None where it was acknowledged.
+
+        The kernel goes on with the rest of a send after a message that failed.
+        """
+        answers: list[KernelRefused | None] = []
+        for start in range(0, len(messages), BATCH):
+            answers += self._request(messages[start : start + BATCH], start)
+        return answers
+
+    def _request(self, messages: t.Sequence[bytes], start: int) -> list[KernelRefused | None]:
+        first = self._sequence + 1
+        packet = b"".join(self._numbered(message, NLM_F_REQUEST | NLM_F_ACK) for message in messages)
+        self._socket.send(packet)
+        answers: list[KernelRefused | None] = [None] * len(messages)
+        waiting = set(range(len(messages)))
+        while waiting:
+            for kind, flags, sequence, payload in self._receive():
+                if kind != NLMSG_ERROR or not 0 <= sequence - first < len(messages):
+                    continue
+                place = sequence - first
+                waiting.discard(place)
+                answers[place] = _refusal(flags, payload, start + place)
+        return answers
+
+    def dump(self, message: bytes, flags: int) -> list[bytes]:
+        """All messages of a dump, each with its header; one that was interrupted by a change is taken again."""
+        for _attempt in range(DUMP_TRIES):
+            self._socket.send(self._numbered(message, NLM_F_REQUEST | flags))
+            found, interrupted = self._collect()
+            if not interrupted:
+                return found
+        raise KernelRefused(0, "the state kept changing while it was read")
+
+    def get(self, message: bytes) -> bytes | None:
+        """The one answer to a request; None where the kernel has no such object."""
+        sent = self._numbered(message, NLM_F_REQUEST)
+        self._socket.send(sent)
+        while True:
+            for kind, flags, sequence, payload in self._receive():
+                if sequence != self._sequence:
+                    continue
+                if kind == NLMSG_ERROR:
+                    return None
+                return _HEADER.pack(len(payload) + _HEADER.size, kind, flags, sequence, 0) + payload
+
+    def _numbered(self, message: bytes, flags: int) -> bytes:
+        """The message with its sequence number, and ``flags`` added."""
+        self._sequence += 1
+        length, kind, own, _sequence, _pid = _HEADER.unpack_from(message)
+        return _HEADER.pack(length, kind, own | flags, self._sequence, 0) + message[_HEADER.size :]
+
+    def _collect(self) -> tuple[list[bytes], bool]:
+        found: list[bytes] = []
+        interrupted = False
+        while True:
+            for kind, flags, sequence, payload in self._receive():
+                if sequence != self._sequence:
+                    continue
+                interrupted = interrupted or bool(flags & NLM_F_DUMP_INTR)
+                if kind == NLMSG_DONE:
+                    return found, interrupted
+                if kind == NLMSG_ERROR:
+                    refused = _refusal(flags, payload, None)
+                    if refused is not None:
+                        raise refused
+                    return found, interrupted
+                found.append(_HEADER.pack(len(payload) + _HEADER.size, kind, flags, sequence, 0) + payload)
+
+    def _receive(self) -> t.Iterator[tuple[int, int, int, bytes]]:
+        data = self._socket.recv(RECEIVE_BYTES)
+        offset = 0
+        while offset + _HEADER.size <= len(data):
+            length, kind, flags, sequence, _pid = _HEADER.unpack_from(data, offset)
+            yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
+            offset += (length + 3) & ~3
+
+
+def _refusal(flags: int, payload: bytes, index: int | None) -> KernelRefused | None:
+    """The no in an NLMSG_ERROR, with the kernel's own sentence where it comes with one."""
+    (negative,) = struct.unpack_from("=i", payload)
+    if negative == 0:
+        return None
+    text = os.strerror(-negative)
+    if flags & NLM_F_ACK_TLVS:
+        offset = 4 + _HEADER.size  # the refused message itself is cut to its header by NETLINK_CAP_ACK
+        while offset + 4 <= len(payload):
+            length, kind = struct.unpack_from("=HH", payload, offset)
+            if length < 4:
+                break
+            if kind & 0x3FFF == NLMSGERR_ATTR_MSG:
+                text = payload[offset + 4 : offset + length].rstrip(b"\0").decode(errors="replace")
+            offset += (length + 3) & ~3
+    return KernelRefused(-negative, text, index)
