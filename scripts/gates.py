@@ -1,0 +1,273 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the gates of ./dev test side by side and ends with a table of them.
+
+A gate is a bash script in scripts/gates/. Its first comment says what it shows and what it needs:
+
+    # gate: what it shows, in one line
+    # environments: the Python environments it uses, of tests/requirements/   (left out: test)
+    # commands: what it calls that an operating system may lack
+    # root: yes                                                               (left out: no)
+
+It runs in the checkout with $GATE, a directory for what it leaves; junit files there (*.xml) are counted, and a test
+that was skipped without standing in tests/allowed_skips.txt makes the gate fail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CHECKOUT = Path(os.environ["NSLAB_CHECKOUT"])
+GATES = CHECKOUT / "scripts" / "gates"
+LOGS = CHECKOUT / ".cache" / "gates"
+ALLOWED_SKIPS = CHECKOUT / "tests" / "allowed_skips.txt"
+
+# The longest first, so that none of them is left to run alone at the end.
+ORDER = [
+    "sanity",
+    "molecule",
+    "kernel",
+    "kernel-oldest",
+    "playbooks",
+    "importer",
+    "lint",
+    "docs",
+    "unit",
+    "types",
+    "build",
+    "licences",
+    "changelog",
+    "format",
+    "shell",
+    "wording",
+]
+
+# pytest's closing line: "===== 12 passed, 1 skipped in 3.21s ====="
+CLOSING_LINE = re.compile(r"^=+ .*\b(passed|failed|error|errors|skipped|no tests ran)\b.* in [\d.]+s.*=+$")
+
+
+@dataclass(frozen=True)
+class Gate:
+    name: str
+    title: str
+    environments: tuple[str, ...]
+    commands: tuple[str, ...]
+    root: bool
+
+
+@dataclass
+class Counts:
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, other: Counts) -> None:
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+    @property
+    def any(self) -> bool:
+        return bool(self.passed or self.failed or self.skipped)
+
+
+@dataclass
+class Outcome:
+    gate: Gate
+    seconds: float
+    complaints: list[str]
+    counts: Counts = field(default_factory=Counts)
+    closing_lines: list[str] = field(default_factory=list)
+    note: str = ""
+
+    @property
+    def good(self) -> bool:
+        return not self.complaints
+
+
+def read_gate(path: Path) -> Gate:
+    head = dict(re.findall(r"^# (gate|environments|commands|root): (.*)$", path.read_text(encoding="utf-8"), re.M))
+    return Gate(
+        name=path.stem,
+        title=head["gate"],
+        environments=tuple(head.get("environments", "test").split()),
+        commands=tuple(head.get("commands", "").split()),
+        root=head.get("root") == "yes",
+    )
+
+
+def all_gates() -> list[Gate]:
+    gates = {path.stem: read_gate(path) for path in GATES.glob("*.sh")}
+    unplaced = sorted(set(gates) - set(ORDER))
+    return [gates[name] for name in [*ORDER, *unplaced] if name in gates]
+
+
+def run(gate: Gate) -> Outcome:
+    room = LOGS / gate.name
+    shutil.rmtree(room, ignore_errors=True)
+    room.mkdir(parents=True)
+    began = time.monotonic()
+    with open(room / "log", "wb") as log:
+        done = subprocess.run(
+            ["bash", str(GATES / f"{gate.name}.sh")],
+            cwd=CHECKOUT,
+            env=environment(gate, room),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    outcome = Outcome(gate, time.monotonic() - began, [])
+    if done.returncode:
+        outcome.complaints.append(f"ended with {done.returncode}")
+    judge_tests(outcome, room)
+    note = room / "note"
+    outcome.note = note.read_text(encoding="utf-8").strip() if note.exists() else ""
+    return outcome
+
+
+def environment(gate: Gate, room: Path) -> dict[str, str]:
+    venv = CHECKOUT / ".cache" / "environments" / gate.environments[0]
+    return {
+        **os.environ,
+        "GATE": str(room),
+        "PATH": f"{venv}/bin{os.pathsep}{os.environ['PATH']}",
+        "VIRTUAL_ENV": str(venv),
+        # A log is read, not looked at; and a narrow terminal breaks the lines that are searched for.
+        "NO_COLOR": "1",
+        "ANSIBLE_NOCOLOR": "1",
+        "COLUMNS": "160",
+    }
+
+
+def judge_tests(outcome: Outcome, room: Path) -> None:
+    allowed = allowed_skips()
+    reports = sorted(room.glob("*.xml"))
+    for report in reports:
+        for case in ET.parse(report).getroot().iter("testcase"):
+            judge_test(outcome, case, allowed)
+    if reports and not outcome.counts.passed:
+        outcome.complaints.append("no test passed")
+    text = (room / "log").read_text(encoding="utf-8", errors="replace")
+    outcome.closing_lines = [line for line in text.splitlines() if CLOSING_LINE.match(line)]
+
+
+def judge_test(outcome: Outcome, case: ET.Element, allowed: list[re.Pattern[str]]) -> None:
+    name = f"{case.get('classname', '')}::{case.get('name', '')}"
+    skipped = case.find("skipped")
+    if case.find("failure") is not None or case.find("error") is not None:
+        outcome.counts.failed += 1
+        if "ended with" not in " ".join(outcome.complaints):
+            outcome.complaints.append(f"failed: {name}")
+    elif skipped is not None:
+        outcome.counts.skipped += 1
+        what = f"{outcome.gate.name} {name}: {skipped.get('message', '')}"
+        if not any(pattern.search(what) for pattern in allowed):
+            outcome.complaints.append(f"skipped, which tests/allowed_skips.txt does not allow: {what}")
+    else:
+        outcome.counts.passed += 1
+
+
+def allowed_skips() -> list[re.Pattern[str]]:
+    lines = ALLOWED_SKIPS.read_text(encoding="utf-8").splitlines()
+    return [re.compile(line) for line in lines if line and not line.startswith("#")]
+
+
+def run_all(gates: list[Gate], jobs: int) -> list[Outcome]:
+    printing = threading.Lock()
+
+    def one(gate: Gate) -> Outcome:
+        with printing:
+            say(f"  {gate.name:<14} … {gate.title}")
+        outcome = run(gate)
+        with printing:
+            show(outcome)
+        return outcome
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(one, gates))
+
+
+def show(outcome: Outcome) -> None:
+    name = outcome.gate.name
+    say(f"  {name:<14} {'passed' if outcome.good else 'FAILED'} after {outcome.seconds:.0f} s")
+    for line in outcome.closing_lines:
+        say(f"    {line}")
+    if not outcome.good:
+        for complaint in outcome.complaints:
+            say(f"    {complaint}")
+        log = LOGS / name / "log"
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        say(f"    the end of {log.relative_to(CHECKOUT)}:")
+        for line in lines[-60:]:
+            say(f"    | {line}")
+
+
+def summary(outcomes: Iterable[Outcome], seconds: float) -> Counts:
+    total = Counts()
+    say("")
+    say(f"{'gate':<14} {'result':<7} {'seconds':>7}  tests")
+    for outcome in outcomes:
+        total.add(outcome.counts)
+        tests = outcome.note or (str(outcome.counts) if outcome.counts.any else "")
+        say(f"{outcome.gate.name:<14} {'passed' if outcome.good else 'FAILED':<7} {outcome.seconds:>7.1f}  {tests}".rstrip())
+    say(f"{'together':<22} {seconds:>7.1f}")
+    say("")
+    return total
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Runs the gates of ./dev test.")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--list", action="store_true", help="say which there are")
+    parser.add_argument("--needs", choices=["environments", "commands", "root"], help="say what the gates named need")
+    options = parser.parse_args()
+    gates = all_gates()
+    unknown = sorted(set(options.names) - {gate.name for gate in gates})
+    if unknown:
+        parser.exit(2, f"./dev test: no gate is called {', '.join(unknown)}; there are {' '.join(g.name for g in gates)}\n")
+    if options.names:
+        gates = [gate for gate in gates if gate.name in options.names]
+    if options.list:
+        for gate in gates:
+            say(f"  {gate.name:<14} {gate.title}")
+        return 0
+    if options.needs == "root":
+        say(" ".join(gate.name for gate in gates if gate.root))
+        return 0
+    if options.needs:
+        say(" ".join(sorted({need for gate in gates for need in getattr(gate, options.needs)})))
+        return 0
+    began = time.monotonic()
+    outcomes = run_all(gates, options.jobs)
+    total = summary(outcomes, time.monotonic() - began)
+    failed = [outcome.gate.name for outcome in outcomes if not outcome.good]
+    if failed:
+        say(f"failed: {' '.join(failed)}")
+    # Plain and last, for a reader that looks at the last line alone.
+    say(str(total))
+    return 1 if failed or total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# gate: the playbooks, the roles and the examples of the documentation, run by ansible-playbook
+# commands: ip nft ping curl nc ss conntrack sysctl unshare nsenter
+# root: yes
+
+set -euo pipefail
+
+scripts/sandbox pytest --junitxml="$GATE/report.xml" -o cache_dir="$GATE/pytest" tests/playbooks

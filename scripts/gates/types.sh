@@ -1,0 +1,14 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# shellcheck shell=bash
+#
+# gate: mypy --strict on what runs on the managed host, and on the scripts
+
+set -euo pipefail
+
+shared=()
+[[ ! -d plugins/plugin_utils ]] || shared=(plugins/plugin_utils)
+cd .cache
+MYPYPATH=. mypy --config-file "$NSLAB_CHECKOUT/pyproject.toml" ansible_collections/nslab/linux/plugins/module_utils "${shared[@]/#/ansible_collections/nslab/linux/}"
+cd "$NSLAB_CHECKOUT"
+mypy --config-file pyproject.toml --python-version 3.11 scripts/*.py
