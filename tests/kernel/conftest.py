@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each test has a host of its own in a network and a mount namespace, see tests/support.
+
+A test that takes `host` runs twice: once its plans are carried out by the modules, once by a shell that runs the
+printed operations. A test that only looks at what is refused is marked `once`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.host import MODULE, SCRIPT, Host, Make, Outside, a_host
+from support.sandbox import sandbox, why_impossible
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "once: nothing is applied whose operations a shell could run as well")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "way" in metafunc.fixturenames:
+        once = any(metafunc.definition.iter_markers("once"))
+        metafunc.parametrize("way", [MODULE] if once else [MODULE, SCRIPT])
+
+
+@pytest.fixture
+def host(way: str) -> Iterator[Host]:
+    """An empty host: lo is up, nothing else is there."""
+    if reason := why_impossible():
+        pytest.skip(reason)
+    with sandbox(), a_host(way) as made:
+        yield made
+
+
+@pytest.fixture
+def make_outside(host: Host) -> Iterator[Make]:
+    """Makes the outside when it is called, with `ipv6=True` for both families."""
+    made: list[Outside] = []
+
+    def make(ipv6: bool = False) -> Outside:
+        made.append(Outside(ipv6))
+        return made[-1]
+
+    yield make
+    for outside in made:
+        outside.remove()
+
+
+@pytest.fixture
+def outside(make_outside: Make) -> Outside:
+    """An IPv4 outside behind the host's link `uplink`, which carries its default route."""
+    return make_outside()

@@ -1,0 +1,233 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of a host and its namespaces as foreign tools tell it, in a form in which two states can be compared.
+
+Left out is what the kernel settles by itself and in its own time (carrier, duplicate address detection, link-local
+addresses and their routes, spanning tree timers) and what only it chooses (indexes, handles, port numbers).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+BATCH = "netns list-id\naddr show\nroute show table all\nrule show\n"
+SYSCTLS = "/proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/* /proc/sys/net/ipv6/conf/*/*"
+LOOK = f"""
+ip -j -d -b - <<'EOF' || exit 1
+{BATCH}EOF
+ip -6 -j rule show || exit 1
+nft -j list ruleset || exit 1
+grep -s '' {SYSCTLS} "$@"
+exit 0
+"""
+FILES = (Path("/etc/netns"), Path("/run/netns"), Path("/run/nslab"))
+# A lock says who runs, not how the host is set up.
+NO_STATE = re.compile(r"^/run/nslab/[^/]*lock[^/]*$")
+
+OF_THE_KERNEL = {
+    "operstate", "link_netnsid", "link_index", "ifindex", "link", "link_netns",
+    "valid_life_time", "preferred_life_time", "tentative", "dadfailed",
+    "state", "id", "no", "designated_port", "designated_cost", "root_id", "root_port", "root_path_cost",
+    "topology_change", "topology_change_detected", "topology_change_ack", "config_pending",
+    "hello_timer", "tcn_timer", "topology_change_timer", "gc_timer", "hold_timer", "message_age_timer",
+    "forward_delay_timer", "multicast_router", "altnames",
+}  # fmt: skip
+LINK_FLAGS = {"UP", "PROMISC", "ALLMULTI", "NOARP"}
+LINK_LOCAL = re.compile(r"^fe80::[0-9a-f]+:[0-9a-f]{1,2}ff:fe[0-9a-f]{2}:[0-9a-f]+$")
+
+
+@dataclass
+class Snapshot:
+    """`state` is to be compared; `indexes` ((namespace, link): index) stands beside it for whom it concerns."""
+
+    state: dict[str, Any]
+    indexes: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Snapshot) and self.state == other.state
+
+    def differences(self, other: Snapshot) -> list[str]:
+        """Each place where the other differs, as `place: here -> there`."""
+        return differences(self.state, other.state)
+
+
+def take(namespaces: dict[str, str], sysctls: tuple[str, ...] = ()) -> Snapshot:
+    """Looks at the host and at the `namespaces` (name to path) besides the named ones.
+
+    `sysctls` are paths below /proc/sys to be compared in addition to all of net.ipv{4,6}.conf.
+    """
+    paths = {"host": "", **namespaces}
+    files = read_files()
+    for path, content in files.items():
+        if path.startswith("/run/netns/") and content.startswith("namespace "):
+            paths[path[len("/run/netns/") :]] = path
+    extra = [f"/proc/sys/{path}" for path in sysctls]
+    looking = {
+        name: subprocess.Popen(
+            [*(["nsenter", f"--net={path}"] if path else []), "sh", "-c", LOOK, "sh", *extra],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name, path in paths.items()
+    }
+    raw = {}
+    for name, process in looking.items():
+        out, err = process.communicate()
+        assert process.returncode == 0, f"the witnesses failed in {name}: {err}"
+        raw[name] = parse(out)
+    indexes = {(name, link["ifname"]): link["ifindex"] for name, seen in raw.items() for link in seen["links"]}
+    state: dict[str, Any] = {"files": files}
+    state.update({name: normalise(name, seen, raw) for name, seen in raw.items()})
+    return Snapshot(state, indexes)
+
+
+def parse(out: str) -> dict[str, Any]:
+    lines = out.splitlines()
+    decoder = json.JSONDecoder()
+    documents, position = [], 0
+    text = "\n".join(line for line in lines if not line.startswith("/proc/sys/"))
+    while position < len(text):
+        document, position = decoder.raw_decode(text, position)
+        documents.append(document)
+        while position < len(text) and text[position].isspace():
+            position += 1
+    nsids, links, routes, rules4, rules6, ruleset = documents
+    return {
+        "nsids": {entry["nsid"]: entry.get("name") for entry in nsids},
+        "links": [link for link in links if link],
+        "routes": routes,
+        "rules": rules4 + rules6,
+        "nft": ruleset["nftables"],
+        "sysctls": dict(line.split(":", 1) for line in lines if line.startswith("/proc/sys/")),
+    }
+
+
+def normalise(name: str, seen: dict[str, Any], all_seen: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "links": {link["ifname"]: normal_link(name, link, seen, all_seen) for link in seen["links"]},
+        "routes": sorted(
+            (normal_route(route) for route in seen["routes"] if not made_by_the_kernel(route)),
+            key=lambda route: json.dumps(route, sort_keys=True),
+        ),
+        "rules": seen["rules"],
+        "nft": [without_handles(entry) for entry in seen["nft"] if "metainfo" not in entry],
+        "sysctls": seen["sysctls"],
+    }
+
+
+def normal_link(name: str, link: dict[str, Any], seen: dict[str, Any], all_seen: dict[str, Any]) -> dict[str, Any]:
+    normal = strip(link)
+    addresses = [
+        address
+        for address in normal.pop("addr_info", [])
+        if address.get("local")
+        and not LINK_LOCAL.match(address["local"])
+        # The kernel gives lo its own when it comes up, and leaves the IPv4 one when it goes down.
+        and not (link["ifname"] == "lo" and address["scope"] == "host")
+    ]
+    # The order matters: the first of a subnet is the primary. That of different families does not.
+    normal["addresses"] = sorted(addresses, key=lambda address: str(address["family"]))
+    normal["flags"] = sorted(LINK_FLAGS & set(link["flags"]))
+    if normal.get("qdisc") in ("noop", "noqueue"):
+        del normal["qdisc"]
+    if link.get("link_index"):
+        normal["peer"] = peer_of(name, link, seen, all_seen)
+    return normal
+
+
+def peer_of(name: str, link: dict[str, Any], seen: dict[str, Any], all_seen: dict[str, Any]) -> list[str]:
+    """Where the other end of a veth is: one place, or all that it can be if its namespace has no name here."""
+    if "link_netnsid" in link:
+        known = seen["nsids"].get(link["link_netnsid"])
+        places = [known] if known in all_seen else [other for other in all_seen if other != name]
+    else:
+        places = [name]
+    return sorted(
+        f"{place}:{candidate['ifname']}"
+        for place in places
+        for candidate in all_seen[place]["links"]
+        if candidate["ifindex"] == link["link_index"] and candidate.get("link_index") == link["ifindex"]
+    )
+
+
+def made_by_the_kernel(route: dict[str, Any]) -> bool:
+    """IPv6 routes that come when an address has passed its duplicate detection, or with link-local addresses."""
+    six = ":" in str(route["dst"]) or "pref" in route
+    if not six or route.get("protocol") != "kernel":
+        return False
+    return route.get("table") == "local" or route["dst"] in ("fe80::/64", "ff00::/8")
+
+
+def normal_route(route: dict[str, Any]) -> dict[str, Any]:
+    normal = dict(route)
+    normal["flags"] = sorted(flag for flag in route.get("flags", []) if flag not in ("linkdown", "dead"))
+    normal["nexthops"] = [
+        {**hop, "flags": [flag for flag in hop.get("flags", []) if flag not in ("linkdown", "dead")]}
+        for hop in route.get("nexthops", [])
+    ]
+    return normal
+
+
+def strip(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: strip(inner) for key, inner in value.items() if key not in OF_THE_KERNEL}
+    if isinstance(value, list):
+        return [strip(inner) for inner in value]
+    return value
+
+
+def without_handles(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: {"packets": 0, "bytes": 0} if key == "counter" and inner else without_handles(inner)
+            for key, inner in value.items()
+            if key not in ("handle", "index")
+        }
+    if isinstance(value, list):
+        return [without_handles(inner) for inner in value]
+    return value
+
+
+def read_files() -> dict[str, str]:
+    """Path to what stands there: a namespace with its identity, a directory, or a file, with mode and content."""
+    found = {}
+    for top in FILES:
+        for path in sorted(top.rglob("*")) if top.is_dir() else []:
+            if NO_STATE.match(str(path)):
+                continue
+            status = path.stat()
+            mode = stat.S_IMODE(status.st_mode)
+            if is_namespace(path):
+                found[str(path)] = f"namespace {status.st_ino}"
+            elif path.is_dir():
+                found[str(path)] = f"directory {mode:04o}"
+            else:
+                found[str(path)] = f"file {mode:04o} {path.read_text()}"
+    return found
+
+
+def is_namespace(path: Path) -> bool:
+    """Whether a namespace is bound there: its device is that of nsfs."""
+    return path.stat().st_dev == os.stat("/proc/self/ns/net").st_dev
+
+
+def differences(one: Any, other: Any, place: str = "") -> list[str]:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return [
+            line
+            for key in sorted({*one, *other}, key=str)
+            for line in differences(one.get(key), other.get(key), f"{place}/{key}" if place else str(key))
+        ]
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return [
+            line for number, pair in enumerate(zip(one, other)) for line in differences(*pair, f"{place}[{number}]")
+        ]
+    return [] if one == other else [f"{place}: {json.dumps(one)} -> {json.dumps(other)}"]
