@@ -33,15 +33,15 @@ attributes:
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode, changes nothing there, and returns what the run would return. The changes come from
-      the same plan that a real run carries out. What only the kernel chooses (an interface's index, a random MAC address, an
-      inode, link-local addresses) is null.
+    description: Can run in check mode, changes nothing there, and returns what the run would return. The changes
+      come from the same plan that a real run carries out. What only the kernel chooses (an interface's index, a
+      random MAC address, an inode, link-local addresses) is null.
     support: full
   diff_mode:
     description: Returns the objects that the task governs as they are before and after it, as YAML text.
     support: full
   idempotent:
-    description: A second run with the same options changes nothing and reports C(changed=false). What has drifted since is
-      put right, and nothing else is touched.
+    description: A second run with the same options changes nothing and reports C(changed=false). What has drifted
+      since is put right, and nothing else is touched.
     support: full
 """

@@ -17,7 +17,7 @@ options:
       - V(/proc/4711/ns/net), an absolute path, is whatever namespace that file stands for.
       - V(pid:4711) is the namespace of that process.
       - V(host) is the namespace in which the module itself runs, which is also what leaving the option out means.
-      - A named namespace that does not exist is an error; in check mode it is assumed to be coming, with a warning. A path
-        or a process that does not exist is always an error.
+      - A named namespace that does not exist is an error; in check mode it is assumed to be coming, with a warning.
+        A path or a process that does not exist is always an error.
     type: str
 """

@@ -10,13 +10,13 @@ module: bridge
 short_description: Make, change and remove bridges
 version_added: 0.1.0
 description:
-  - A bridge is a switch of interfaces. What stands in one namespace with it can be a port of it, and with an address of its
-    own it is the gateway of all that is plugged in.
+  - A bridge is a switch of interfaces. What stands in one namespace with it can be a port of it, and with an address
+    of its own it is the gateway of all that is plugged in.
   - Makes a bridge, or changes only what is declared of an existing one and differs. What is left out is not managed.
-  - Plugs existing interfaces in, with O(ports). The other way round, an end of a veth pair is plugged in when it is made,
-    with O(nslab.linux.veth#module:master); it is enough to say it at one of the two places.
-  - An interface of that name that is no bridge is an error that says what it is. No other interface is touched but those in
-    O(ports) and, with O(purge_ports), the ports that are not.
+  - Plugs existing interfaces in, with O(ports). The other way round, an end of a veth pair is plugged in when it is
+    made, with O(nslab.linux.veth#module:master); it is enough to say it at one of the two places.
+  - An interface of that name that is no bridge is an error that says what it is. No other interface is touched but
+    those in O(ports) and, with O(purge_ports), the ports that are not.
   - When a step fails, what the task has done so far is undone.
 extends_documentation_fragment:
   - nslab.linux.attributes
@@ -31,8 +31,8 @@ options:
   state:
     description:
       - V(present) makes the bridge, or changes the one that exists.
-      - V(absent) removes it. Its ports stay, plugged into nothing. A bridge that has ports which are not in O(ports) is removed
-        only with O(force).
+      - V(absent) removes it. Its ports stay, plugged into nothing. A bridge that has ports which are not in O(ports)
+        is removed only with O(force).
     type: str
     choices: [present, absent]
     default: present
@@ -46,8 +46,8 @@ options:
     elements: str
   purge_addresses:
     description:
-      - Whether static addresses of the bridge that are not in O(addresses) are removed. Of no effect while O(addresses) is left
-        out.
+      - Whether static addresses of the bridge that are not in O(addresses) are removed. Of no effect while
+        O(addresses) is left out.
     type: bool
     default: true
   mac:
@@ -62,9 +62,9 @@ options:
     type: int
   mtu_from:
     description:
-      - Take the MTU over from another interface, so that packets need not be fragmented on their way out. Either the name of
-        an interface in the namespace in which the module runs, or V(auto), the interface there that carries the default route
-        (that of IPv4, else that of IPv6).
+      - Take the MTU over from another interface, so that packets need not be fragmented on their way out. Either the
+        name of an interface in the namespace in which the module runs, or V(auto), the interface there that carries
+        the default route (that of IPv4, else that of IPv6).
       - With V(auto) and no default route the MTU is left as it is.
     type: str
   up:
@@ -78,8 +78,8 @@ options:
     type: bool
   forward_delay:
     description:
-      - Seconds that a new port listens, and again learns, before it forwards. With O(stp) off a port forwards at once. The
-        kernel starts with 15, and takes 2 to 30 while O(stp) is on.
+      - Seconds that a new port listens, and again learns, before it forwards. With O(stp) off a port forwards at
+        once. The kernel starts with 15, and takes 2 to 30 while O(stp) is on.
     type: float
   ageing_time:
     description:
@@ -91,7 +91,8 @@ options:
     type: bool
   ports:
     description:
-      - Names of interfaces in the same namespace that are ports of the bridge. At most 1023, which is the kernel's limit.
+      - Names of interfaces in the same namespace that are ports of the bridge. At most 1023, which is the kernel's
+        limit.
       - An interface that is a port of another bridge is moved over.
       - The interface that carries the host's default route is refused without O(force), since the host would lose its
         connection.
@@ -104,17 +105,17 @@ options:
     default: false
   force:
     description:
-      - Allow what may cut the host off or pull something away under others. That is to plug in the interface that carries the
-        host's default route, to remove addresses from a bridge that carries it, and to remove a bridge that has ports which
-        are not in O(ports).
+      - Allow what may cut the host off or pull something away under others. That is to plug in the interface that
+        carries the host's default route, to remove addresses from a bridge that carries it, and to remove a bridge
+        that has ports which are not in O(ports).
     type: bool
     default: false
 notes:
-  - Interface names are made of letters, digits and C(_ . @ + -), begin with a letter, a digit or C(_), have 1 to 15 characters,
-    and are neither C(all) nor C(default). A longer one is refused before anything is touched.
+  - Interface names are made of letters, digits and C(_ . @ + -), begin with a letter, a digit or C(_), have 1 to 15
+    characters, and are neither C(all) nor C(default). A longer one is refused before anything is touched.
   - The kernel counts times in hundredths of a second.
-  - A new bridge is brought up after all its ports are in place. A bridge without a port that is up has no carrier, and its
-    state is V(down).
+  - A new bridge is brought up after all its ports are in place. A bridge without a port that is up has no carrier,
+    and its state is V(down).
   - Bridges do not outlive a reboot.
 seealso:
   - module: nslab.linux.veth

@@ -10,12 +10,12 @@ module: netns
 short_description: Make, name and remove network namespaces
 version_added: 0.1.0
 description:
-  - Makes network namespaces, each bound under its name at C(/run/netns), as C(ip netns add) does, so that C(ip -n NAME) and
-    every other tool finds them. Any number of them in one task.
+  - Makes network namespaces, each bound under its name at C(/run/netns), as C(ip netns add) does, so that C(ip -n
+    NAME) and every other tool finds them. Any number of them in one task.
   - Brings the loopback interface up inside and sets sysctls there, if wanted.
   - Gives a name to a namespace that already lives, such as that of a container or a service, with O(attach).
-  - Removes namespaces. Physical interfaces in a namespace that really ends are moved to the host first; virtual ones end with
-    it, veth pairs at both ends.
+  - Removes namespaces. Physical interfaces in a namespace that really ends are moved to the host first; virtual ones
+    end with it, veth pairs at both ends.
   - Only the namespaces in O(name) are touched, and in them only C(lo) and the sysctls in O(sysctl).
   - When a step fails, what the task has done so far is undone.
 extends_documentation_fragment:
@@ -25,55 +25,56 @@ options:
   name:
     description:
       - Names of the namespaces.
-      - A name is made of letters, digits and C(_ . + -), begins with a letter, a digit or C(_), has at most 200 characters,
-        and is not V(host).
+      - A name is made of letters, digits and C(_ . + -), begins with a letter, a digit or C(_), has at most 200
+        characters, and is not V(host).
     type: list
     elements: str
     required: true
   state:
     description:
-      - V(present) makes those namespaces that do not exist and leaves the others as they are. A stale file of that name under
-        C(/run/netns) that stands for no namespace, as a crash or a reboot may leave it, is replaced.
-      - V(absent) removes the name. The namespace ends with it unless something else still holds it, such as a process inside
-        (see O(processes)) or another name. A stale file is removed.
+      - V(present) makes those namespaces that do not exist and leaves the others as they are. A stale file of that
+        name under C(/run/netns) that stands for no namespace, as a crash or a reboot may leave it, is replaced.
+      - V(absent) removes the name. The namespace ends with it unless something else still holds it, such as a
+        process inside (see O(processes)) or another name. A stale file is removed.
     type: str
     choices: [present, absent]
     default: present
   loopback:
     description:
-      - Whether the loopback interface C(lo) is up. It is down in a new namespace, and then not even C(127.0.0.1) answers.
+      - Whether the loopback interface C(lo) is up. It is down in a new namespace, and then not even C(127.0.0.1)
+        answers.
       - V(false) takes C(lo) down.
     type: bool
     default: true
   sysctl:
     description:
       - Kernel settings inside the namespaces, name to value, such as C(net.ipv4.ip_forward).
-      - Only C(net.*) is allowed, since only that is kept per namespace. A name may be written with dots or with slashes; use
-        slashes when an interface in it has a dot, C(net/ipv4/conf/eth0.100/forwarding).
+      - Only C(net.*) is allowed, since only that is kept per namespace. A name may be written with dots or with
+        slashes; use slashes when an interface in it has a dot, C(net/ipv4/conf/eth0.100/forwarding).
       - Settings not mentioned here are left as they are. Nothing is set when a namespace is removed.
     type: dict
   attach:
     description:
-      - A living namespace to be bound under the one name in O(name), instead of making a new one. Either V(pid:4711), the
-        namespace of that process, or an absolute path such as V(/run/docker/netns/ab12).
+      - A living namespace to be bound under the one name in O(name), instead of making a new one. Either
+        V(pid:4711), the namespace of that process, or an absolute path such as V(/run/docker/netns/ab12).
       - It is an error if the name is bound to another namespace already, or if O(name) holds more than one name.
-      - Only for O(state=present). To take the name away again use O(state=absent) with O(processes=ignore); the namespace
-        lives on with its processes.
+      - Only for O(state=present). To take the name away again use O(state=absent) with O(processes=ignore); the
+        namespace lives on with its processes.
     type: str
   processes:
     description:
       - What O(state=absent) does when processes still run inside a namespace.
       - V(fail) refuses, naming them with their pids.
       - V(ignore) removes the name all the same. The namespace, with everything in it, ends when the last of them does.
-      - V(terminate) ends them first, with SIGTERM, and with SIGKILL those that do not heed it. This cannot be undone, so it is
-        done last; it is refused for a namespace that was attached, whose processes belong to others.
+      - V(terminate) ends them first, with SIGTERM, and with SIGKILL those that do not heed it. This cannot be
+        undone, so it is done last; it is refused for a namespace that was attached, whose processes belong to others.
     type: str
     choices: [fail, ignore, terminate]
     default: fail
 notes:
   - Namespaces do not outlive a reboot.
-  - A namespace that was not made under O(name) is unknown to C(ip netns list), but every module of this collection can reach
-    it by path or pid.
+  - A namespace that was not made under O(name) is unknown to C(ip netns list), but every module of this collection
+    can reach it by path or pid.
 seealso:
   - module: nslab.linux.veth
   - module: nslab.linux.ns_resolv
@@ -158,8 +159,8 @@ namespaces:
       type: str
       sample: /run/netns/red
     inode:
-      description: The number that tells this namespace from every other that lives. Null in check mode for one that is not
-        made yet.
+      description: The number that tells this namespace from every other that lives. Null in check mode for one that
+        is not made yet.
       type: int
       sample: 4026532288
     pids:

@@ -10,15 +10,16 @@ module: ns_nat
 short_description: Let namespaces out to the network through NAT
 version_added: 0.1.0
 description:
-  - Makes a router of the host, or of a namespace, so that what is behind it reaches the outside although no one out there has a
-    route back. Packets that leave by the uplink get the router's own address (masquerading).
+  - Makes a router of the host, or of a namespace, so that what is behind it reaches the outside although no one out
+    there has a route back. Packets that leave by the uplink get the router's own address (masquerading).
   - One task is one rule set with a O(name). A router may have many, for different networks behind it.
-  - Sets two things. Firewall rules in an nftables table of our own, C(inet nslab), changed in one step so that no packet meets
-    half of them; and the kernel's switches that let a router forward.
-  - The firewall part lets the interfaces O(inside) talk to each other and to the uplink, and lets from the uplink in what
-    O(inbound) allows.
-  - Rules, chains and tables of others are never changed. Switches that a rule set turned on are recorded under C(/run/nslab),
-    with the rule sets that use them; the last one to be removed puts them back, if nobody has changed them since.
+  - Sets two things. Firewall rules in an nftables table of our own, C(inet nslab), changed in one step so that no
+    packet meets half of them; and the kernel's switches that let a router forward.
+  - The firewall part lets the interfaces O(inside) talk to each other and to the uplink, and lets from the uplink in
+    what O(inbound) allows.
+  - Rules, chains and tables of others are never changed. Switches that a rule set turned on are recorded under
+    C(/run/nslab), with the rule sets that use them; the last one to be removed puts them back, if nobody has changed
+    them since.
   - When a step fails, what the task has done so far is undone.
   - Only IPv4 is handled.
 extends_documentation_fragment:
@@ -28,8 +29,8 @@ extends_documentation_fragment:
 options:
   name:
     description:
-      - Name of the rule set, 1 to 24 of C(a-z), C(0-9) and C(_). It is the identity by which a later task finds it, and is
-        written in a comment beside each of its rules.
+      - Name of the rule set, 1 to 24 of C(a-z), C(0-9) and C(_). It is the identity by which a later task finds it,
+        and is written in a comment beside each of its rules.
     type: str
     required: true
   state:
@@ -79,17 +80,17 @@ options:
   ip_forward:
     description:
       - How the kernel is told to forward.
-      - V(interface) turns it on only for O(inside) and the uplink (C(net.ipv4.conf.NAME.forwarding)). Where this turned it on
-        for the uplink, new connections that enter there for anything but O(inside) are dropped, so that the host does not
-        become a router for its neighbours.
+      - V(interface) turns it on only for O(inside) and the uplink (C(net.ipv4.conf.NAME.forwarding)). Where this
+        turned it on for the uplink, new connections that enter there for anything but O(inside) are dropped, so that
+        the host does not become a router for its neighbours.
       - V(global) turns on C(net.ipv4.ip_forward), that is, all interfaces.
       - V(keep) changes no switch. Use it if forwarding is on already or managed elsewhere.
     type: str
     choices: [interface, global, keep]
     default: interface
 notes:
-  - An accept in our table does not override a drop in that of another firewall. If Docker, ufw or firewalld drops what is
-    forwarded on the host, allow it there.
+  - An accept in our table does not override a drop in that of another firewall. If Docker, ufw or firewalld drops
+    what is forwarded on the host, allow it there.
   - Look at the rules with C(nft list table inet nslab).
   - The rules do not outlive a reboot.
 seealso:

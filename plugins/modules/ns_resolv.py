@@ -10,14 +10,15 @@ module: ns_resolv
 short_description: Say how names are resolved in a network namespace
 version_added: 0.1.0
 description:
-  - Writes C(/etc/netns/NAME/resolv.conf) and C(/etc/netns/NAME/hosts) for one or more namespaces. C(ip netns exec NAME) shows
-    them to what it runs as C(/etc/resolv.conf) and C(/etc/hosts).
+  - Writes C(/etc/netns/NAME/resolv.conf) and C(/etc/netns/NAME/hosts) for one or more namespaces. C(ip netns exec
+    NAME) shows them to what it runs as C(/etc/resolv.conf) and C(/etc/hosts).
   - Needed because a namespace is not reached by the host's own resolver. On most hosts today F(/etc/resolv.conf) names
     C(127.0.0.53), and inside a namespace nothing listens there.
-  - C(resolv.conf) is written when O(nameservers), O(search) or O(options) is given, and then holds exactly these. C(hosts) is
-    written when O(hosts) is given, and then holds these and the lines of localhost. The other file is left as it is.
-  - The files are replaced at once (a reader sees the old or the new one, never half of it), with mode 0644 in a directory of
-    mode 0755, so that users other than root can resolve names too.
+  - C(resolv.conf) is written when O(nameservers), O(search) or O(options) is given, and then holds exactly these.
+    C(hosts) is written when O(hosts) is given, and then holds these and the lines of localhost. The other file is
+    left as it is.
+  - The files are replaced at once (a reader sees the old or the new one, never half of it), with mode 0644 in a
+    directory of mode 0755, so that users other than root can resolve names too.
   - The namespaces need not exist. No other file in C(/etc/netns/NAME) is touched, nor any of the host's own.
   - When a step fails, what the task has done so far is undone.
 extends_documentation_fragment:
@@ -32,11 +33,11 @@ options:
     required: true
   nameservers:
     description:
-      - IP addresses of DNS servers, in the order in which they are asked. They must be reachable from within the namespace.
-        The C library asks at most three.
-      - The word V(host) stands for those that the host itself asks in the end. A resolver on the host's own loopback is never
-        among them, since a namespace cannot reach it; what that resolver asks is taken instead. It is an error if none is
-        found.
+      - IP addresses of DNS servers, in the order in which they are asked. They must be reachable from within the
+        namespace. The C library asks at most three.
+      - The word V(host) stands for those that the host itself asks in the end. A resolver on the host's own loopback
+        is never among them, since a namespace cannot reach it; what that resolver asks is taken instead. It is an
+        error if none is found.
     type: list
     elements: str
   search:

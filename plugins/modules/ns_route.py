@@ -10,11 +10,13 @@ module: ns_route
 short_description: Add, change and remove routes in network namespaces
 version_added: 0.1.0
 description:
-  - Adds, changes and removes routes, IPv4 and IPv6, in one or several namespaces or on the host. Any number of them in one task.
-  - A route is identified as in the kernel, by its family, destination, table and metric. So there is one route to V(10.9.0.0/16)
-    with metric 0 in table C(main), whatever gateway it has.
-  - The type, gateway, interface and next hops of a route are one unit. When one of them differs, the route is replaced in place
-    by what is declared, without a moment in which there is none. Other fields that are left out keep the value they have.
+  - Adds, changes and removes routes, IPv4 and IPv6, in one or several namespaces or on the host. Any number of them
+    in one task.
+  - A route is identified as in the kernel, by its family, destination, table and metric. So there is one route to
+    V(10.9.0.0/16) with metric 0 in table C(main), whatever gateway it has.
+  - The type, gateway, interface and next hops of a route are one unit. When one of them differs, the route is
+    replaced in place by what is declared, without a moment in which there is none. Other fields that are left out
+    keep the value they have.
   - Routes that the task does not name are not touched, unless O(purge_routes) is set.
   - When a step fails, what the task has done so far is undone.
 extends_documentation_fragment:
@@ -32,14 +34,14 @@ options:
       dst:
         description:
           - Destination, in CIDR form, such as V(10.9.0.0/16) or V(fd00:9::/48). A bare address is that one host.
-          - V(default) is the default route of the family of O(routes[].via) or O(routes[].src), and without them that of
-            IPv4. V(0.0.0.0/0) and V(::/0) say the family.
+          - V(default) is the default route of the family of O(routes[].via) or O(routes[].src), and without them
+            that of IPv4. V(0.0.0.0/0) and V(::/0) say the family.
         type: str
         required: true
       via:
         description:
-          - Address of the gateway. It must be reachable through an interface of the namespace, unless O(routes[].onlink) is
-            set.
+          - Address of the gateway. It must be reachable through an interface of the namespace, unless
+            O(routes[].onlink) is set.
         type: str
       dev:
         description:
@@ -56,13 +58,15 @@ options:
         type: int
       table:
         description:
-          - Routing table, a number from 1 to 4294967295, or V(main), V(local) or V(default). Part of what identifies a route.
+          - Routing table, a number from 1 to 4294967295, or V(main), V(local) or V(default). Part of what identifies
+            a route.
         type: str
         default: main
       scope:
         description:
           - How far the destination is, V(global), V(site), V(link), V(host) or a number. Only for IPv4.
-          - Left out, the kernel's rule is followed for a new route, which is V(global) with a gateway and V(link) without.
+          - Left out, the kernel's rule is followed for a new route, which is V(global) with a gateway and V(link)
+            without.
         type: str
       type:
         description:
@@ -105,16 +109,18 @@ options:
   state:
     description:
       - V(present) adds the routes, or changes those that exist.
-      - V(absent) removes them. A route is found by what identifies it, and each other field that is given must match too.
+      - V(absent) removes them. A route is found by what identifies it, and each other field that is given must match
+        too.
     type: str
     choices: [present, absent]
     default: present
   purge_routes:
     description:
-      - Whether other routes are removed from the tables that O(routes) names (C(main), if there is none), in the namespaces
-        that the task names.
-      - Only routes of protocols C(boot) and C(static) are looked at, that is, those that people and tools add. What the kernel
-        makes for the addresses of interfaces, and what DHCP, router advertisements and routing daemons add, stays.
+      - Whether other routes are removed from the tables that O(routes) names (C(main), if there is none), in the
+        namespaces that the task names.
+      - Only routes of protocols C(boot) and C(static) are looked at, that is, those that people and tools add. What
+        the kernel makes for the addresses of interfaces, and what DHCP, router advertisements and routing daemons
+        add, stays.
     type: bool
     default: false
 notes:

@@ -10,16 +10,17 @@ module: veth
 short_description: Make, change, move and remove veth pairs
 version_added: 0.1.0
 description:
-  - A veth pair is a cable of two interfaces. What goes in at one end comes out at the other. The ends may stand in different
-    network namespaces, and an end may be a port of a bridge.
-  - Makes one pair, with O(name) and O(peer), or many in one task, with O(pairs). Each end is made in its namespace, under its
-    name and with its MAC address from the start.
-  - Looks after both ends of a pair that exists - place, name, MAC address, MTU, addresses, bridge, up or down - and changes
-    only what is declared and differs. What is left out is not managed.
-  - Which link is the pair? The first end at its declared place, that is, a veth called O(name) in O(netns). Its peer, whatever
-    it is called and wherever it is, is then renamed and moved to where O(peer) says. If the first end is not there, the link
-    at the peer's declared place is the pair only when its other end bears the name O(name); that end is then moved. Any other
-    link at one of the two places, or both there but of different pairs, is an error that names it.
+  - A veth pair is a cable of two interfaces. What goes in at one end comes out at the other. The ends may stand in
+    different network namespaces, and an end may be a port of a bridge.
+  - Makes one pair, with O(name) and O(peer), or many in one task, with O(pairs). Each end is made in its namespace,
+    under its name and with its MAC address from the start.
+  - Looks after both ends of a pair that exists - place, name, MAC address, MTU, addresses, bridge, up or down - and
+    changes only what is declared and differs. What is left out is not managed.
+  - Which link is the pair? The first end at its declared place, that is, a veth called O(name) in O(netns). Its
+    peer, whatever it is called and wherever it is, is then renamed and moved to where O(peer) says. If the first end
+    is not there, the link at the peer's declared place is the pair only when its other end bears the name O(name);
+    that end is then moved. Any other link at one of the two places, or both there but of different pairs, is an
+    error that names it.
   - No other interface is touched, nor the namespaces and bridges that the pair needs. They must exist.
   - When a step fails, what the task has done so far is undone.
 extends_documentation_fragment:
@@ -33,10 +34,10 @@ options:
   netns:
     description:
       - The network namespace in which this end stands.
-      - V(red) is the namespace of that name, bound at C(/run/netns/red); V(/proc/4711/ns/net) an absolute path; V(pid:4711)
-        that of a process; V(host), or leaving the option out, the one in which the module itself runs.
-      - A named namespace that does not exist is an error; in check mode it is assumed to be coming, with a warning. A path
-        or a process that does not exist is always an error.
+      - V(red) is the namespace of that name, bound at C(/run/netns/red); V(/proc/4711/ns/net) an absolute path;
+        V(pid:4711) that of a process; V(host), or leaving the option out, the one in which the module itself runs.
+      - A named namespace that does not exist is an error; in check mode it is assumed to be coming, with a warning.
+        A path or a process that does not exist is always an error.
     type: str
   mac: &mac
     description:
@@ -50,9 +51,9 @@ options:
     type: int
   mtu_from: &mtu_from
     description:
-      - Take the MTU over from another interface, so that packets need not be fragmented on their way out. Either the name of
-        an interface in the namespace in which the module runs, or V(auto), the interface there that carries the default route
-        (that of IPv4, else that of IPv6).
+      - Take the MTU over from another interface, so that packets need not be fragmented on their way out. Either the
+        name of an interface in the namespace in which the module runs, or V(auto), the interface there that carries
+        the default route (that of IPv4, else that of IPv6).
       - With V(auto) and no default route the MTU is left as it is.
       - Excludes the option C(mtu) of the same end.
     type: str
@@ -66,8 +67,8 @@ options:
     elements: str
   purge_addresses: &purge_addresses
     description:
-      - Whether static addresses of this end that are not in its C(addresses) are removed. Of no effect while C(addresses) is left
-        out.
+      - Whether static addresses of this end that are not in its C(addresses) are removed. Of no effect while
+        C(addresses) is left out.
     type: bool
     default: true
   up: &up
@@ -126,22 +127,22 @@ options:
   state:
     description:
       - V(present) makes the pair, or changes the one that exists.
-      - V(absent) removes it. It is enough to say where one of the ends is or was. The pair counts as removed when either end
-        is gone from its place, or its namespace.
+      - V(absent) removes it. It is enough to say where one of the ends is or was. The pair counts as removed when
+        either end is gone from its place, or its namespace.
     type: str
     choices: [present, absent]
     default: present
   force:
     description:
-      - Allow addresses to be removed from an end that carries the host's default route, which may cut the connection that
-        Ansible uses.
+      - Allow addresses to be removed from an end that carries the host's default route, which may cut the connection
+        that Ansible uses.
     type: bool
     default: false
 notes:
-  - Interface names are made of letters, digits and C(_ . @ + -), begin with a letter, a digit or C(_), have 1 to 15 characters,
-    and are neither C(all) nor C(default). A longer one is refused before anything is touched.
-  - When an end is moved to another namespace the kernel drops its addresses and its bridge. Addresses that are declared are
-    given again.
+  - Interface names are made of letters, digits and C(_ . @ + -), begin with a letter, a digit or C(_), have 1 to 15
+    characters, and are neither C(all) nor C(default). A longer one is refused before anything is touched.
+  - When an end is moved to another namespace the kernel drops its addresses and its bridge. Addresses that are
+    declared are given again.
   - When the kernel drops a secondary IPv4 address along with its primary, the secondary is put back.
   - Links do not outlive a reboot.
 seealso:
@@ -263,7 +264,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 pairs:
-  description: The pairs, in the order of the task, each a list of its two ends, the first end first. Empty for O(state=absent).
+  description: The pairs, in the order of the task, each a list of its two ends, the first end first. Empty for
+    O(state=absent).
   returned: success
   type: list
   elements: list
