@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every example in the modules' documentation runs as it stands, by the real ansible-playbook.
+
+The examples of a module run in their order on a host that has nothing but an uplink to an outside. Each is run twice,
+and the second run has nothing to do. In between foreign tools are asked whether what the example promises is there.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support.host import MODULE, Host, Outside, a_host
+from support.sandbox import sandbox, why_impossible
+from witnesses import WITNESSES
+
+COLLECTION = Path(next(iter(importlib.import_module("ansible_collections.nslab.linux").__path__)))
+MODULES = {path.stem: path for path in sorted(COLLECTION.glob("plugins/modules/*.py"))}
+UPLINK_MTU = 1442
+
+# Examples that show what holds already, or that only look.
+CHANGE_NOTHING = {
+    ("veth", "The same for a list of any length"),
+    ("bridge", "A bridge that has exactly these ports"),
+    ("ns_nat", "The same, saying all"),
+}
+
+Task = dict[str, Any]
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """A host with an uplink that carries its default route, and an outside behind it."""
+    if reason := why_impossible():
+        pytest.skip(reason)
+    with sandbox(), a_host(MODULE) as made:
+        outside = Outside(ipv6=True)
+        made.sh(f"ip link set dev uplink mtu {UPLINK_MTU}; ip netns exec outside ip link set dev eth0 mtu {UPLINK_MTU}")
+        yield made
+        outside.remove()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_run_as_they_stand(module: str, host: Host, tmp_path: Path) -> None:
+    tasks = examples(module)
+
+    results = play(twice_and_witnessed(module, tasks), variables(module, host), tmp_path)
+
+    for number, task in enumerate(tasks):
+        name, first, again = task["name"], results[registered(number, task)], results[f"again{number}"]
+        changes = not looks_only(task) and (module, name) not in CHANGE_NOTHING
+        assert first["changed"] == changes, f"{name}: changed is {first['changed']}, {first.get('operations')}"
+        assert not again["changed"], f"{name}, run again, did {again.get('operations')}"
+        assert not again.get("operations"), f"{name}, run again, did {again['operations']}"
+    for number, witness in enumerate(WITNESSES):
+        if witness.module == module:
+            seen = parsed(results[f"witness{number}"]["stdout"])
+            assert witness.found(seen), f"after {witness.example!r} {witness.command!r} says {seen}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_in_check_mode_on_a_host_where_nothing_is(module: str, host: Host, tmp_path: Path) -> None:
+    """All of them, one behind the other: what the first would have made is assumed to be coming."""
+    tasks = examples(module)
+    known = variables(module, host)
+    before = host.snapshot()
+
+    play(tasks, known, tmp_path, "--check", "--diff")
+
+    assert not before.differences(host.snapshot())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_shows_examples_whose_promises_are_witnessed(module: str) -> None:
+    titles = {task["name"] for task in examples(module)}
+    witnessed = {witness.example for witness in WITNESSES if witness.module == module}
+    assert witnessed <= titles, f"these witnesses have lost their example: {witnessed - titles}"
+    if not all(looks_only(task) for task in examples(module)):
+        assert witnessed
+
+
+def examples(module: str) -> list[Task]:
+    """The tasks in the module's documentation, read without importing it."""
+    for node in ast.parse(MODULES[module].read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "EXAMPLES":
+            tasks: list[Task] = yaml.safe_load(ast.literal_eval(node.value))
+            return tasks
+    raise AssertionError(f"{module} shows no examples")
+
+
+def looks_only(task: Task) -> bool:
+    return any(key.endswith(".ns_probe") for key in task)
+
+
+def variables(module: str, host: Host) -> dict[str, Any]:
+    """What an example takes from outside."""
+    return {"container_pid": host.unnamed_namespace()} if module == "netns" else {}
+
+
+def registered(number: int, task: Task) -> str:
+    return str(task.get("register", f"example{number}"))
+
+
+def twice_and_witnessed(module: str, tasks: list[Task]) -> Iterator[Task]:
+    """Each example, the same again, and its witnesses; what each returned is registered."""
+    for number, task in enumerate(tasks):
+        yield {**task, "register": registered(number, task)}
+        yield {**task, "register": f"again{number}"}
+        for of_all, witness in enumerate(WITNESSES):
+            if (witness.module, witness.example) == (module, task["name"]):
+                yield {"ansible.builtin.shell": witness.command, "register": f"witness{of_all}"}
+
+
+def play(tasks: Iterable[Task], known: dict[str, Any], directory: Path, *options: str) -> dict[str, Any]:
+    """Run the tasks in one play on this host; what they registered, by name."""
+    tasks, kept = list(tasks), directory / "registered.json"
+    names = [task["register"] for task in tasks if "register" in task]
+    keep = {
+        "ansible.builtin.copy": {
+            "content": "{{ dict(names | zip(query('ansible.builtin.vars', *names))) | to_json }}",
+            "dest": str(kept),
+            "mode": "0600",
+        }
+    }
+    playbook = directory / "playbook.yml"
+    playbook.write_text(
+        yaml.safe_dump(
+            [
+                {
+                    "hosts": "localhost",
+                    "gather_facts": False,
+                    "vars": {**known, "names": names, "ansible_python_interpreter": sys.executable},
+                    "tasks": [*tasks, keep],
+                }
+            ]
+        )
+    )
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "ansible-playbook"), *options, str(playbook)],
+        check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=directory,
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
+            "ANSIBLE_CONFIG": os.devnull,
+            "ANSIBLE_HOME": str(directory),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "true",
+        },
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    results: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
+    return results
+
+
+def parsed(text: str) -> Any:
+    """JSON where it is some, else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.strip()

@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What foreign tools see after the examples of the documentation: the promise of each, as somebody else tells it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from support.host import Outside
+
+
+@dataclasses.dataclass(frozen=True)
+class Witness:
+    """After an example, `found` sees in what this command prints (JSON, or a text) what was promised."""
+
+    module: str
+    example: str
+    command: str
+    found: Callable[[Any], bool]
+
+
+def has_address(*addresses: str) -> Callable[[Any], bool]:
+    return lambda links: (
+        {
+            f"{address['local']}/{address['prefixlen']}"
+            for address in links[0]["addr_info"]
+            if address["scope"] == "global"
+        }
+        == set(addresses)
+    )
+
+
+def names(*expected: str) -> Callable[[Any], bool]:
+    """These names are in the listing, and those that begin with an exclamation mark are not."""
+    wanted = {name for name in expected if not name.startswith("!")}
+    unwanted = {name[1:] for name in expected if name.startswith("!")}
+
+    def found(listing: Any) -> bool:
+        seen = {entry.get("name") or entry["ifname"] for entry in listing}
+        return wanted <= seen and not unwanted & seen
+
+    return found
+
+
+def routes(**fields: Any) -> Callable[[Any], bool]:
+    """The listing is of one route, which has these fields."""
+    return lambda listing: len(listing) == 1 and fields.items() <= listing[0].items()
+
+
+WITNESSES = [
+    Witness("netns", "Make a namespace, with its loopback up", "ip -n red -j addr show dev lo",
+            lambda links: "UP" in links[0]["flags"]),
+    Witness("netns", "Make several in one task", "ip -j netns list", names("red", "green", "blue")),
+    Witness("netns", "Make a router, a namespace that forwards",
+            "ip netns exec router cat /proc/sys/net/ipv4/ip_forward", lambda value: value == 1),
+    Witness("netns", "Make a namespace that has no loopback", "ip -n dark -j addr show dev lo",
+            lambda links: "UP" not in links[0]["flags"]),
+    Witness("netns", "Give a namespace a second name", "ip -j netns list", names("router", "router2")),
+    Witness("netns", "Take the second name away, the namespace stays", "ip -j netns list", names("router", "!router2")),
+    Witness("netns", "Remove the rest, and end what still runs there", "ip -j netns list",
+            names("!red", "!green", "!blue", "!router", "!dark")),
+    Witness("netns", "Give the namespace of a running container a name", "ip -j netns list", names("web")),
+    Witness("netns", "Take the name away again, the container runs on", "ip -j netns list || echo []", names("!web")),
+    Witness("veth", "Join the host and a namespace", "ip -n red -j addr show dev eth0", has_address("10.1.0.2/24")),
+    Witness("veth", "Join two namespaces, dual stack, with fixed MAC addresses", "ip -n blue -j addr show dev to-red",
+            has_address("10.2.0.2/30", "fd00:2::2/64")),
+    Witness("veth", "Join two namespaces, dual stack, with fixed MAC addresses", "ip -n red -j link show dev to-blue",
+            lambda links: (links[0]["address"], links[0]["mtu"]) == ("52:54:00:12:34:01", 1400)),
+    Witness("veth", "Plug many namespaces into the bridge, in one task", "ip -j link show master br0",
+            names("br0-red", "br0-blue")),
+    Witness("veth", "Take over the MTU of the interface that leads to the internet", "ip -n red -j link show dev eth0",
+            lambda links: links[0]["mtu"] == 1442),
+    Witness("veth", "Move the far end to another namespace and rename it, the pair stays the same",
+            "ip -n blue -j addr show dev eth2", has_address("10.1.0.3/24")),
+    Witness("veth", "Pull the plug", "ip -n red -j link show dev to-blue",
+            lambda links: "UP" not in links[0]["flags"]),
+    Witness("veth", "Remove pairs", "ip -j link show", names("br0", "!br0-red", "!br0-blue")),
+    Witness("veth", "Remove a pair that may be found by either end", "ip -n blue -j link show", names("!to-red")),
+    Witness("bridge", "A bridge with an address, on the host", "ip -j addr show dev br0",
+            has_address("10.1.0.1/24", "fd00:1::1/64")),
+    Witness("bridge", "The same bridge, tuned", "ip -j -d link show dev br0",
+            lambda links: links[0]["linkinfo"]["info_data"]["ageing_time"] == 6000
+            and links[0]["linkinfo"]["info_data"]["forward_delay"] == 200
+            and links[0]["linkinfo"]["info_data"]["mcast_snooping"] == 0),
+    Witness("bridge", "The switch itself", "ip -n switch -j link show master br0", names("port1", "port2")),
+    Witness("bridge", "Unplug all ports", "ip -n switch -j link show", names("br0", "port1", "port2")),
+    Witness("bridge", "Unplug all ports", "ip -n switch -j link show master br0", lambda ports: not ports),
+    Witness("bridge", "Remove a bridge, naming the ports that are known to be in it", "ip -j link show",
+            names("!br0", "br0-red", "br0-blue")),
+    Witness("ns_route", "A default route in a namespace", "ip -n red -j route show default",
+            routes(gateway="10.1.0.1", dev="eth0")),
+    Witness("ns_route", "Default routes of both families in many namespaces, in one task",
+            "ip -n blue -6 -j route show default", routes(gateway="fd00:2::1", dev="eth0")),
+    Witness("ns_route", "A network behind a gateway, with a smaller MTU and the address to be used",
+            "ip -n red -j route show 10.9.0.0/16",
+            routes(gateway="10.1.0.1", prefsrc="10.1.0.2", metrics=[{"mtu": 1400}])),
+    Witness("ns_route", "A second route to the same network, used when the first is gone",
+            "ip -n red -j route show 10.9.0.0/16 metric 100", routes(gateway="10.1.0.3")),
+    Witness("ns_route", "Share traffic among two gateways, three parts to one",
+            "ip -n router -j route show 10.8.0.0/16",
+            lambda found: [(hop["gateway"], hop["weight"]) for hop in found[0]["nexthops"]]
+            == [("10.1.0.2", 3), ("10.2.0.2", 1)]),
+    Witness("ns_route", "Drop what goes to a network, and refuse what goes to another",
+            "ip -n router -j -d route show type blackhole", routes(dst="192.0.2.0/24")),
+    Witness("ns_route", "A gateway that is on the cable although no address says so, in a table of its own",
+            "ip -n blue -j route show table 100", routes(gateway="198.51.100.1", flags=["onlink"])),
+    Witness("ns_route", "These routes and no others, apart from those that the kernel makes",
+            "ip -n red -j route show", lambda found: {route["dst"] for route in found} == {"default", "10.1.0.0/24"}),
+    Witness("ns_route", "Remove a route, whatever gateway it has", "ip -n router -j route show 10.8.0.0/16",
+            lambda found: not found),
+    Witness("ns_route", "Remove the default route, but only if it goes by this gateway",
+            "ip -n blue -j route show default", lambda found: not found),
+    Witness("ns_nat", "Let it out", f"ip netns exec red curl --silent --max-time 5 {Outside.WEB}",
+            lambda seen: seen == Outside.HOST4),
+    Witness("ns_nat", "And on the host, for the router",
+            f"ip netns exec blue curl --silent --max-time 5 {Outside.WEB}",
+            lambda seen: seen == Outside.HOST4),
+]  # fmt: skip
