@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: bridge_lab_layout
+short_description: Work out the addresses, names and routes of a bridge lab
+version_added: 0.1.0
+description:
+  - Turns the variables of the role P(nslab.linux.bridge_lab#role) into the options of its tasks. It does the role's
+    arithmetic; there is no need to use it by hand, but it shows which address falls to which namespace.
+  - A value that can't be is not an error of the filter but is returned as C(problem), in one line, so that the role can
+    refuse it before anything is touched.
+options:
+  _input:
+    description:
+      - The variables of the role, by the part of the name after C(bridge_lab_).
+        C(bridge), C(subnet), C(count) or C(names), C(prefix), C(nat), C(uplink), C(inbound), C(ip_forward), C(mtu),
+        C(nameservers), C(processes), C(state), and C(check_mode).
+    type: dict
+    required: true
+  seen:
+    description:
+      - What the role has read of the host, the results of a loop of M(ansible.builtin.slurp) over C(/proc/net/route),
+        C(/proc/net/ipv6_route), C(/proc/net/dev) and the record of the lab. Files that are left out are not looked at.
+    type: list
+    elements: dict
+    default: []
+seealso:
+  - plugin: nslab.linux.isolated_netns_layout
+    plugin_type: filter
+author:
+  - nslab contributors (!UNKNOWN)
+"""
+
+EXAMPLES = r"""
+- name: Show which address falls to which namespace of a lab
+  ansible.builtin.debug:
+    msg: "{{ (lab | nslab.linux.bridge_lab_layout).namespaces }}"
+  vars:
+    lab:
+      bridge: nslab0
+      subnet: 10.213.0.0/16
+      count: 3
+      prefix: ns
+      nat: true
+      uplink: [any]
+      inbound: established
+      ip_forward: interface
+      nameservers: [host]
+      processes: fail
+      state: present
+"""
+
+RETURN = r"""
+_value:
+  description: The options of each task of the role, or C(problem) with an empty rest.
+  type: dict
+  sample:
+    problem: ""
+    state: present
+    bridge: nslab0
+    names: [ns1]
+    rule_set: lab_nslab0
+    bridge_addresses: [10.213.0.1/16]
+    namespaces:
+      ns1:
+        addresses: [10.213.0.2/16]
+        interface: eth0
+        gateway: 10.213.0.1
+        gateways: [10.213.0.1]
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
+from ansible_collections.nslab.linux.plugins.plugin_utils._host_view import read_host
+from ansible_collections.nslab.linux.plugins.plugin_utils._layouts import bridge_lab
+
+
+def bridge_lab_layout(values: object, seen: t.Sequence[t.Mapping[str, t.Any]] = ()) -> dict[str, t.Any]:
+    if not isinstance(values, t.Mapping):
+        raise AnsibleFilterError("bridge_lab_layout takes a dict of the role's variables")
+    try:
+        return {"problem": "", **bridge_lab(values, read_host(seen))}
+    except Problem as problem:
+        return {"problem": str(problem)}
+
+
+class FilterModule:
+    """The filter by its name."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"bridge_lab_layout": bridge_lab_layout}
