@@ -76,6 +76,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
 from ansible_collections.nslab.linux.plugins.plugin_utils._host_view import read_host
 from ansible_collections.nslab.linux.plugins.plugin_utils._layouts import bridge_lab

@@ -49,7 +49,7 @@ class HostView:
         for route in self.routes:
             if route.through_gateway or route.network.prefixlen == 0 or route.interface == own_interface:
                 continue
-            if route.network.version == subnet.version and route.network.overlaps(subnet):  # type: ignore[arg-type]
+            if route.network.version == subnet.version and route.network.overlaps(subnet):
                 return route
         return None
 

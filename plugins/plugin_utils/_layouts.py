@@ -20,7 +20,7 @@ from ansible_collections.nslab.linux.plugins.module_utils._values import (
 from ansible_collections.nslab.linux.plugins.plugin_utils._host_view import HostView, parse_record
 from ansible_collections.nslab.linux.plugins.plugin_utils._role_values import RoleValues
 
-Layout = t.Dict[str, t.Any]
+Layout = dict[str, t.Any]
 
 INSIDE = "eth0"
 PORT_LIMIT = 1023  # BR_MAX_PORTS of net/bridge/br_private.h, without the reserved first

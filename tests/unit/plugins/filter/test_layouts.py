@@ -9,6 +9,7 @@ import json
 
 import pytest
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.nslab.linux.plugins.filter.bridge_lab_layout import bridge_lab_layout
 from ansible_collections.nslab.linux.plugins.filter.isolated_netns_layout import isolated_netns_layout
 from ansible_collections.nslab.linux.plugins.module_utils._addressing import host_end_name

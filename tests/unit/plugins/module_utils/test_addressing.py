@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+
 from ansible_collections.nslab.linux.plugins.module_utils._addressing import (
     address_of,
     host_end_name,
