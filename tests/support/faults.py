@@ -49,7 +49,8 @@ class FailingRequest(_operation.Request):
         return self._real.purpose
 
     def message(self) -> _operation.Message:
-        return _operation.Message("RTM_DELLINK", fields={"index": NO_SUCH_INDEX})
+        names_links = self._real.message().names_links
+        return _operation.Message("RTM_DELLINK", fields={"index": NO_SUCH_INDEX}, names_links=names_links)
 
     def simulate(self, world: Any) -> None:
         self._real.simulate(world)
