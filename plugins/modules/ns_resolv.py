@@ -83,6 +83,10 @@ author:
 """
 
 EXAMPLES = r"""
+- name: Namespaces to resolve names in
+  nslab.linux.netns:
+    name: [red, blue]
+
 - name: Resolve names with a public server
   nslab.linux.ns_resolv:
     netns: red

@@ -136,7 +136,8 @@ def play(tasks: Iterable[Task], known: dict[str, Any], directory: Path, *options
             "mode": "0600",
         }
     }
-    playbook = directory / "playbook.yml"
+    configuration, playbook = directory / "ansible.cfg", directory / "playbook.yml"
+    configuration.touch()
     playbook.write_text(
         yaml.safe_dump(
             [
@@ -155,7 +156,7 @@ def play(tasks: Iterable[Task], known: dict[str, Any], directory: Path, *options
         env={
             **os.environ,
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
-            "ANSIBLE_CONFIG": os.devnull,
+            "ANSIBLE_CONFIG": str(configuration),
             "ANSIBLE_HOME": str(directory),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",

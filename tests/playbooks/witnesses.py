@@ -117,4 +117,18 @@ WITNESSES = [
     Witness("ns_nat", "And on the host, for the router",
             f"ip netns exec blue curl --silent --max-time 5 {Outside.WEB}",
             lambda seen: seen == Outside.HOST4),
+    Witness("ns_resolv", "Resolve names with a public server", "ip netns exec red cat /etc/resolv.conf",
+            lambda text: text == "nameserver 192.0.2.53"),
+    Witness("ns_resolv", "The same for several namespaces, with search domains and options",
+            "ip netns exec blue cat /etc/resolv.conf",
+            lambda text: {"nameserver 192.0.2.53", "nameserver 2001:db8::53", "search lab.example.com example.com"}
+            <= set(text.splitlines())
+            and "ndots:2" in text),
+    Witness("ns_resolv", "Ask the servers that the host asks",
+            "ip netns exec red grep ^nameserver /etc/resolv.conf",
+            lambda text: text == f"nameserver {Outside.OUTSIDE4}"),
+    Witness("ns_resolv", "Names that the namespaces of a lab know each other by",
+            "ip netns exec blue getent ahostsv4 red; ip netns exec blue getent ahostsv4 localhost",
+            lambda text: "10.1.0.2" in text and "127.0.0.1" in text),
+    Witness("ns_resolv", "Remove what was written", "ls /etc/netns | wc -l", lambda count: count == 0),
 ]  # fmt: skip
