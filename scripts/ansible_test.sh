@@ -31,12 +31,20 @@ if [[ ! -e $get_pip ]]; then
 fi
 
 # The import and compile checks run on every Python of a managed host that is here. A shim that answers for an
-# interpreter which is not installed breaks them: they get links to real ones, and a PATH without shims.
+# interpreter which is not chosen breaks them: they get links to real ones, and a PATH without shims.
+real_python() {
+    "$1" -c 'import sys; print(getattr(sys, "_base_executable", "") or sys.executable)' 2>/dev/null && return
+    command -v pyenv >/dev/null || return
+    local version
+    version=$(pyenv whence "$1" | tail -n1)
+    [[ -n $version ]] && echo "$(pyenv prefix "$version")/bin/$1"
+}
 pythons=$GATE/pythons
 mkdir -p "$pythons"
 for name in python3.9 python3.10 python3.11 python3.12 python3.13; do
-    if real=$("$name" -c 'import sys; print(sys.executable)' 2>/dev/null); then
+    if real=$(real_python "$name"); then
         ln -s "$real" "$pythons/$name"
+        printf '%s ' "${name#python}" >>"$GATE/pythons.txt"
     fi
 done
 path=

@@ -225,7 +225,9 @@ def summary(outcomes: Iterable[Outcome], seconds: float) -> Counts:
     for outcome in outcomes:
         total.add(outcome.counts)
         tests = outcome.note or (str(outcome.counts) if outcome.counts.any else "")
-        say(f"{outcome.gate.name:<14} {'passed' if outcome.good else 'FAILED':<7} {outcome.seconds:>7.1f}  {tests}".rstrip())
+        say(
+            f"{outcome.gate.name:<14} {'passed' if outcome.good else 'FAILED':<7} {outcome.seconds:>7.1f}  {tests}".rstrip()
+        )
     say(f"{'together':<22} {seconds:>7.1f}")
     say("")
     return total
@@ -245,7 +247,9 @@ def main() -> int:
     gates = all_gates()
     unknown = sorted(set(options.names) - {gate.name for gate in gates})
     if unknown:
-        parser.exit(2, f"./dev test: no gate is called {', '.join(unknown)}; there are {' '.join(g.name for g in gates)}\n")
+        parser.exit(
+            2, f"./dev test: no gate is called {', '.join(unknown)}; there are {' '.join(g.name for g in gates)}\n"
+        )
     if options.names:
         gates = [gate for gate in gates if gate.name in options.names]
     if options.list:

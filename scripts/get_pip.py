@@ -15,4 +15,6 @@ subprocess.run(
 )
 # get-pip.py's own options (--no-setuptools, --no-wheel) are unknown to pip.
 arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--no-")]
-sys.exit(subprocess.run([sys.executable, "-m", "pip", "install", "-q", *arguments], check=False, env=environment).returncode)
+sys.exit(
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *arguments], check=False, env=environment).returncode
+)

@@ -11,3 +11,4 @@ if compgen -G 'tests/sanity/ignore*' >/dev/null; then
     exit 1
 fi
 bash scripts/ansible_test.sh sanity --color no
+echo "on Python $(cat "$GATE/pythons.txt")" >"$GATE/note"
