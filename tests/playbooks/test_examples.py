@@ -24,7 +24,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from support.host import MODULE, Host, Outside, a_host
+from support.host import MODULE, Host, Outside, a_host, inside
 from support.sandbox import sandbox, why_impossible
 from witnesses import WITNESSES
 
@@ -107,8 +107,40 @@ def looks_only(task: Task) -> bool:
 
 
 def variables(module: str, host: Host) -> dict[str, Any]:
-    """What an example takes from outside."""
-    return {"container_pid": host.unnamed_namespace()} if module == "netns" else {}
+    """What the examples take from outside; that which they could not make themselves is there afterwards."""
+    if module not in ("netns", "ns_probe"):
+        return {}
+    container = host.unnamed_namespace()
+    if module == "ns_probe":
+        make_something_to_probe(host, container)
+    return {"container_pid": container}
+
+
+def make_something_to_probe(host: Host, container: int) -> None:
+    """A bridge with two namespaces and a container, NAT to the outside, and a service on the host."""
+    host.sh("""
+        ip link add name br0 up type bridge
+        ip addr add 10.0.0.254/24 dev br0
+        ip addr add fd00::254/64 dev br0 nodad
+        sysctl -q -w net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+        nft add table inet test
+        nft add chain inet test out '{ type nat hook postrouting priority srcnat; }'
+        nft add rule inet test out oifname uplink masquerade
+    """)
+    for last, netns in (1, "red"), (2, "blue"), (9, f"pid:{container}"):
+        if not netns.startswith("pid:"):
+            host.sh(f"ip netns add {netns}")
+        host.sh(f"""
+            ip link add name port{last} up master br0 type veth peer name eth0 netns {netns.removeprefix("pid:")}
+            {inside(netns)} ip addr add 10.0.0.{last}/24 dev eth0
+            {inside(netns)} ip addr add fd00::{last}/64 dev eth0 nodad
+            {inside(netns)} ip link set dev lo up
+            {inside(netns)} ip link set dev eth0 up
+            {inside(netns)} ip route add default via 10.0.0.254
+            {inside(netns)} ip route add default via fd00::254
+            install -D -m 0644 /etc/resolv.conf /etc/netns/{netns}/resolv.conf
+        """)
+    host.process_in("host", f"exec {sys.executable} -m http.server --bind 127.0.0.1 8080 >/dev/null")
 
 
 def registered(number: int, task: Task) -> str:
