@@ -8,6 +8,7 @@ import contextlib
 import ipaddress
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -203,13 +204,56 @@ class Host:
         # Several attempts: the first may meet an address whose duplicate detection is not through.
         return any(self.try_sh(f"{inside(netns)} ping -n -q {family} {by} -c 1 -W 1 {address}") for _ in range(4))
 
+    @contextlib.contextmanager
+    def pinging(self, address: str, netns: str = "host") -> Iterator[None]:
+        """Pings all through the block, every 2 ms; the test fails if an answer is missing."""
+        started = subprocess.Popen(
+            [*inside(netns).split(), "ping", "-n", "-q", "-i", "0.002", address],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            started.send_signal(signal.SIGINT)
+            out, _ = started.communicate()
+        counts = re.search(r"(\d+) packets transmitted, (\d+) received", out)
+        assert counts, out
+        sent, received = int(counts[1]), int(counts[2])
+        assert received
+        # The last one may be on its way still.
+        assert sent - received <= 1, out
+
+    @contextlib.contextmanager
+    def monitoring_routes(self, netns: str = "host") -> Iterator[list[str]]:
+        """The lines of `ip monitor route` for what happens in the block; they are there when it has ended."""
+        log = Path("/run/monitor.log")
+        with log.open("w") as out:
+            words = [*inside(netns).split(), "stdbuf", "-oL", "ip", "-o", "monitor", "route"]
+            started = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out)
+        lines: list[str] = []
+        try:
+            self._mark(log, "192.0.2.77", netns)
+            yield lines
+            self._mark(log, "192.0.2.78", netns)
+        finally:
+            started.terminate()
+            started.wait()
+        lines += [line for line in log.read_text().splitlines() if "192.0.2.7" not in line]
+        log.unlink()
+
+    def _mark(self, log: Path, address: str, netns: str) -> None:
+        """Makes a route and removes it until the monitor has told of it, and so of all before it."""
+        ip = f"{inside(netns)} ip route"
+        while f"Deleted blackhole {address}" not in log.read_text():
+            self.sh(f"{ip} add blackhole {address}; {ip} delete blackhole {address}")
+
     def no_ping(self, address: str, netns: str = "host") -> bool:
         return not self.try_sh(f"{inside(netns)} ping -n -q -c 1 -W 1 {address}")
 
-    def fetch(self, url: str, netns: str = "host") -> str | None:
-        """The page, or None when none came."""
+    def fetch(self, url: str, netns: str = "host", patience: float = 2) -> str | None:
+        """The page, or None when none came in so many seconds."""
         done = subprocess.run(
-            ["sh", "-c", f"{inside(netns)} curl --silent --noproxy '*' --globoff --max-time 2 '{url}'"],
+            ["sh", "-c", f"{inside(netns)} curl --silent --noproxy '*' --globoff --max-time {patience} '{url}'"],
             check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         return done.stdout.strip() if done.returncode == 0 else None
