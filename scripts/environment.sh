@@ -20,18 +20,41 @@ real_python() {
     "$1" -c 'import sys; print(sys.executable)' 2>/dev/null
 }
 
-# 3.11 first, because that is where ansible-core 2.19 begins.
-find_python() {
-    local name
+# The interpreter for everything here. 3.11 first, because that is where ansible-core 2.19 begins.
+choose_python() {
+    local name found
     for name in python3.11 python3.12 python3.13 python3.14 python3; do
-        command -v "$name" >/dev/null || continue
-        python=$(real_python "$name") || continue
-        "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' && break
-        python=
+        found=$(real_python "$name") || continue
+        "$found" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || continue
+        echo "$found"
+        return
     done
-    [[ -n ${python:-} ]] || stop "Python 3.11 or later is missing: apt-get install python3 (Debian 12, Ubuntu 24.04 or later)"
-    "$python" -c 'import ensurepip, venv' 2>/dev/null ||
-        stop "$python has no venv module: apt-get install $("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+    return 1
+}
+
+has_venv() {
+    "$1" -c 'import ensurepip, venv' 2>/dev/null
+}
+
+# The packages that would give an interpreter and its venv module, where one of them is not there.
+python_packages() {
+    local found
+    if ! found=$(choose_python); then
+        # Ubuntu 22.04, whose python3 is older, has a 3.11 beside it.
+        if real_python python3 >/dev/null; then
+            printf '%s\n' python3.11 python3.11-venv
+        else
+            printf '%s\n' python3 python3-venv
+        fi
+    elif ! has_venv "$found"; then
+        "$found" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'
+    fi
+}
+
+find_python() {
+    python=$(choose_python) ||
+        stop "Python 3.11 or later is missing, $(python3 --version 2>/dev/null || echo 'no Python') is here (Debian 12 and Ubuntu 24.04 bring it)"
+    has_venv "$python" || stop "$python has no venv module"
 }
 
 # environment NAME: makes .cache/environments/NAME from tests/requirements/NAME.txt, unless it stands as it should.

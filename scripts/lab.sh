@@ -33,8 +33,7 @@ playbook() {
     printf '  ansible-playbook %s' "$*"
     if ! ansible-playbook -v "$@" >"$log" 2>&1 </dev/null; then
         printf '\n'
-        grep -A12 -E '^(fatal|\[ERROR\]|ERROR)' "$log" | head -n 30 >&2 || true
-        stop "the playbook failed; all it said: ${log#"$checkout"/}"
+        stop "the playbook failed: $(grep -m1 -E '^(\[ERROR\]|ERROR|fatal)' "$log" || tail -n1 "$log") (all it said: ${log#"$checkout"/})"
     fi
     changed=$(sed -nE 's/^localhost .* (changed=[0-9]+) .*/\1/p' "$log")
     local took=$(((${EPOCHREALTIME/[^0-9]/} - began) / 100000))
