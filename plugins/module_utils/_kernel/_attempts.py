@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import queue
 import socket
+import struct
 import threading
 import time
 import typing as t
@@ -17,6 +18,9 @@ from ._echo import echo, explain, next_icmp_error, open_echo, report_icmp_errors
 
 # Family and socket address, as getaddrinfo gives and connect takes them.
 _Target = tuple[int, tuple[t.Any, ...]]
+
+# Where tcpi_rtt stands in the kernel's struct tcp_info, linux/tcp.h.
+_TCPI_RTT = 68
 
 _LOOKUP_ERRORS = {
     socket.EAI_NONAME: "no such name",
@@ -105,12 +109,19 @@ def _connect_to(target: _Target, port: int, probe: Probe, timeout: float) -> Out
                 raise _Failed(_silence(probe)) from None
             icmp = next_icmp_error(sock)
             raise _Failed(icmp.text) if icmp else _refusal(error) from None
-        rtt_ms = (time.perf_counter() - started) * 1000
+        rtt_ms = _handshake(sock) or (time.perf_counter() - started) * 1000
         if sock.getsockname() == sock.getpeername():
             # The kernel chose the very port as ours that nobody listens on, and TCP let the socket connect to itself.
             raise _refusal(OSError(errno.ECONNREFUSED, "connection refused"))
     accepted = endpoint(address[0], port) if family == socket.AF_INET else f"[{address[0]}]:{port}"
     return Outcome(answers=(accepted,), rtt_ms=round(rtt_ms, 3))
+
+
+def _handshake(sock: socket.socket) -> float:
+    """The round trip of the handshake in ms, as the kernel measured it; 0 if it could not, as a packet was sent twice."""
+    information = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCPI_RTT + 4)
+    (microseconds,) = struct.unpack_from("=I", information, _TCPI_RTT)
+    return float(microseconds) / 1000
 
 
 def _resolve(act: Lookup, probe: Probe) -> Outcome:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import dataclasses
 import errno
 import os
@@ -13,12 +15,14 @@ import struct
 import time
 import typing as t
 
-# linux/in.h, linux/in6.h, linux/icmp.h, linux/icmpv6.h, linux/errqueue.h
+# linux/in.h, linux/in6.h, linux/icmp.h, linux/icmpv6.h, linux/errqueue.h, asm-generic/socket.h
 _IP_RECVERR = 11
 _IPV6_RECVERR = 25
 _SOL_RAW = 255
 _ICMP_FILTER = 1
 _ICMPV6_FILTER = 1
+_SO_ATTACH_FILTER = 26
+_SO_TIMESTAMPNS = 35
 _ORIGIN_ICMP = 2
 _ORIGIN_ICMPV6 = 3
 
@@ -143,8 +147,9 @@ def echo(sock: socket.socket, timeout: float) -> tuple[float | None, str | None]
     """One echo over a connected socket of open_echo: the round trip in ms, or an error; neither if nobody answered."""
     request = _Request(sock)
     report_icmp_errors(sock)
-    sent = time.perf_counter()
+    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     deadline = time.monotonic() + timeout
+    sent = time.time_ns()
     try:
         sock.send(request.packet)
     except OSError as error:
@@ -161,12 +166,21 @@ def echo(sock: socket.socket, timeout: float) -> tuple[float | None, str | None]
         if icmp and request.caused(icmp.about):
             return None, icmp.text
         try:
-            answer = sock.recv(2048, socket.MSG_DONTWAIT)
+            answer, ancillary, _flags, _address = sock.recvmsg(2048, 256, socket.MSG_DONTWAIT)
         except OSError:
-            # Nothing but an error that concerns another packet to the same address.
+            # What woke us was an error that concerns another packet to the same address.
             continue
         if request.answered_by(answer):
-            return (time.perf_counter() - sent) * 1000, None
+            return max(0.0, (_arrival(ancillary) - sent) / 1e6), None
+
+
+def _arrival(ancillary: t.Iterable[tuple[int, int, bytes]]) -> int:
+    """When the kernel took the packet in, ns since the epoch; with many probes at once we come to look at it only later."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+            whole, fraction = struct.unpack_from("@ll", data)
+            return int(whole) * 1_000_000_000 + int(fraction)
+    return time.time_ns()
 
 
 class _Request:
@@ -187,7 +201,7 @@ class _Request:
             checksum = struct.pack("!H", _checksum(self.packet))
             self.packet = self.packet[:2] + checksum + self.packet[4:]
         if self._raw:
-            _let_pass_only(sock, self._reply)
+            _let_pass_only(sock, self._reply, self._id_and_sequence)
 
     def answered_by(self, packet: bytes) -> bool:
         start = (packet[0] & 15) * 4 if packet and self._has_ip_header else 0
@@ -198,14 +212,33 @@ class _Request:
         return not self._raw or about[4:8] == self._id_and_sequence
 
 
-def _let_pass_only(sock: socket.socket, kind: int) -> None:
-    """Every raw socket gets a copy of all ICMP; a set bit keeps that type away."""
+def _let_pass_only(sock: socket.socket, kind: int, id_and_sequence: bytes) -> None:
+    """Keeps all but one answer away from a raw socket, which otherwise gets a copy of every ICMP message.
+
+    Many pings at once would fill each other's buffers, and the answer that matters would be dropped.
+    """
+    # A set bit keeps that type away.
     if sock.family == socket.AF_INET6:
         words = [0xFFFFFFFF] * 8
         words[kind >> 5] &= ~(1 << (kind & 31))
         sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMPV6_FILTER, struct.pack("=8I", *words))
+        load = [(0x20, 0, 0, 4)]  # the word at 4
     else:
         sock.setsockopt(_SOL_RAW, _ICMP_FILTER, struct.pack("=I", 0xFFFFFFFF & ~(1 << kind)))
+        load = [(0xB1, 0, 0, 0), (0x40, 0, 0, 4)]  # the word at 4 behind the IP header
+    (wanted,) = struct.unpack("!I", id_and_sequence)
+    program = [
+        *load,
+        (0x15, 0, 1, wanted),
+        (0x06, 0, 0, 0xFFFFFFFF),
+        (0x06, 0, 0, 0),
+    ]  # if equal all of it, else nothing
+    code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *instruction) for instruction in program))
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(code)))
+    # What came before the filters stood.
+    with contextlib.suppress(OSError):
+        while True:
+            sock.recv(1, socket.MSG_DONTWAIT)
 
 
 def _checksum(packet: bytes) -> int:

@@ -47,7 +47,7 @@ def rehearse(batches: t.Sequence[Batch]) -> None:
     host_first = sorted(batches, key=lambda batch: batch.origin.kind != "host")
 
     def work(send: _Send) -> None:
-        if any(batch.origin.kind != "host" for batch in batches):
+        if any(batch.origin.kind != "host" and _named(batch) for batch in batches):
             unshare_mounts()
         for batch in host_first:
             if batch.origin.kind != "host":
@@ -94,19 +94,31 @@ def _work_through(batch: Batch, send: _Send) -> None:
     """What a child does. Only after it has entered the namespace does it start threads, which inherit that."""
     if batch.origin.kind != "host":
         enter(batch.origin, batch.descriptor)
-        unshare_mounts()
-        bind_files(batch.origin)
-    _set_resolver_timeout([probe for _place, probe in batch.probes])
+    named = _named(batch)
+    if named:
+        # Not for the others: a copy of all mounts costs more than many pings, as each namespace with a name is a mount.
+        if batch.origin.kind != "host":
+            unshare_mounts()
+            bind_files(batch.origin)
+        _set_resolver_timeout(max(probe.timeout for probe in named))
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
         futures = {pool.submit(probe_until_met, probe): place for place, probe in batch.probes}
         for future in concurrent.futures.as_completed(futures):
             send(_outcome(futures[future], future.result()))
 
 
-def _set_resolver_timeout(probes: t.Sequence[Probe]) -> None:
+def _named(batch: Batch) -> list[Probe]:
+    """The probes that ask the resolver."""
+    return [
+        probe
+        for _place, probe in batch.probes
+        if isinstance(probe.act, Lookup) or (isinstance(probe.act, Connect) and isinstance(probe.act.host, str))
+    ]
+
+
+def _set_resolver_timeout(seconds: float) -> None:
     """resolv.conf(5) has 5 seconds a server; within the probe's timeout a second server shall have its turn too."""
-    timeouts = [probe.timeout for probe in probes if isinstance(probe.act, (Lookup, Connect))]
-    each = max(1, int(max(timeouts, default=1) / 2))
+    each = max(1, int(seconds / 2))
     os.environ["RES_OPTIONS"] = f"{os.environ.get('RES_OPTIONS', '')} timeout:{each} attempts:2".strip()
 
 
