@@ -309,7 +309,10 @@ def _by_key(element: Element) -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """A table. Its comment is written when it is made and never compared: the kernel can't change it afterwards."""
+    """A table; a dormant one does nothing.
+
+    Its comment is written when it is made and never compared: the kernel can't change it afterwards.
+    """
 
     family: str
     name: str
@@ -317,6 +320,7 @@ class Table:
     maps: tuple[Map, ...] = ()
     sets: tuple[Set, ...] = ()
     comment: str = field(default="", compare=False)
+    dormant: bool = False
 
     def __post_init__(self) -> None:
         for kind in ("chains", "maps", "sets"):

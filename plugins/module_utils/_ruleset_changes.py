@@ -26,6 +26,7 @@ from ._ruleset import (
 class AddTable:
     table: TableName
     comment: str = ""
+    dormant: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,19 @@ def difference(before: Optional[Table], after: Optional[Table]) -> tuple[Change,
     """
     if after is None:
         return () if before is None else (DeleteTable(before.key),)
-    table = after.key
     if before is None:
-        return (AddTable(table, after.comment), *difference(Table(after.family, after.name), after))
-    if before.key != table:
-        raise ValueError(f"{before.key} and {table} are different tables")
+        empty = replace(after, chains=(), maps=(), sets=())
+        return (AddTable(after.key, after.comment, after.dormant), *_difference(empty, after))
+    if before.key != after.key:
+        raise ValueError(f"{before.key} and {after.key} are different tables")
+    if before.dormant != after.dormant:  # nft has no word that wakes a table
+        return (DeleteTable(before.key), *difference(None, after))
+    return _difference(before, after)
 
+
+def _difference(before: Table, after: Table) -> tuple[Change, ...]:
+    """As `difference`, of two states of one table that stays."""
+    table = after.key
     old_sets = {each.name: each for each in before.named}
     new_sets = {each.name: each for each in after.named}
     dropped_sets = [old for old in old_sets.values() if not _same_make(old, new_sets.get(old.name))]

@@ -70,7 +70,9 @@ def command(change: Change) -> str:
     """One change as one line, without the line break."""
     table = f"{change.table.family} {_identifier(change.table.name)}"
     if isinstance(change, AddTable):
-        return f"add table {table}" + (f" {{ comment {_quoted(change.comment)}; }}" if change.comment else "")
+        options = ["flags dormant;"] if change.dormant else []
+        options += [f"comment {_quoted(change.comment)};"] if change.comment else []
+        return f"add table {table}" + (f" {{ {' '.join(options)} }}" if options else "")
     if isinstance(change, DeleteTable):
         return f"delete table {table}"
     if isinstance(change, (AddSet, DeleteSet)):

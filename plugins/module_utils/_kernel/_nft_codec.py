@@ -132,7 +132,7 @@ def _kind(expression: str, name: str) -> str:
 
 def _pack(layout: str, attributes: Attributes) -> bytes:
     packed = _attribute_class(layout)(data=bytearray(), offset=0)
-    packed.setvalue({"attrs": list(attributes)})
+    packed["attrs"] = list(attributes)
     packed.encode()
     return bytes(packed.data[4:])
 

@@ -37,11 +37,13 @@ from ._refusal import KernelRefused
 NETLINK_NETFILTER = 12
 NLM_F_DUMP, NLM_F_CREATE, NLM_F_APPEND = 0x300, 0x400, 0x800
 SO_SNDBUFFORCE = 32
+_SEND_BYTES = 1 << 18
 
 _FAMILIES = {"inet": 1, "ip": 2, "ip6": 10}
 _VERSIONS = {"ip": 4, "ip6": 6}
 _HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 _POLICIES = ("drop", "accept")
+_DORMANT = 1
 _READ_TRIES = 10
 
 
@@ -106,13 +108,12 @@ class _Nfnetlink(Netlink):
                     return
 
     def _send(self, packet: bytes) -> None:
-        # The kernel takes no packet larger than the send buffer.
-        for option in (SO_SNDBUFFORCE, socket.SO_SNDBUF):
-            try:
-                self._socket.setsockopt(socket.SOL_SOCKET, option, len(packet))
-                break
-            except PermissionError:  # in a user namespace the buffer is limited to net.core.wmem_max
-                continue
+        # The kernel takes no packet larger than the send buffer; in a user namespace net.core.wmem_max is its limit.
+        size = max(len(packet), _SEND_BYTES)
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, size)
+        except PermissionError:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
         try:
             self._socket.send(packet)
         except OSError as error:
@@ -137,6 +138,8 @@ def _explained(refused: KernelRefused) -> KernelRefused:
         text = "this kernel has no nf_tables"
     elif refused.errno == errno.EPERM and refused.index is not None:
         text = "the table belongs to another process (its flag is 'owner')"
+    elif refused.errno == errno.EBUSY:
+        text = "a rule or an element still refers to it"
     return KernelRefused(refused.errno, text, refused.index)
 
 
@@ -168,6 +171,7 @@ class _Reading:
             tuple(each for each in sets if isinstance(each, Map)),
             tuple(each for each in sets if isinstance(each, Set)),
             codec.decode_comment(shown[0].get("userdata")),
+            bool(shown[0].get("flags", 0) & _DORMANT),
         )
 
     def _dump(self, kind: int, layout: str, **attributes: str) -> list[dict[str, t.Any]]:
@@ -265,7 +269,7 @@ def _encode_table(change: t.Union[AddTable, DeleteTable]) -> bytes:
     family, name = _FAMILIES[change.table.family], ("name", change.table.name)
     if isinstance(change, DeleteTable):
         return codec.encode(codec.TABLE + codec.DELETE, family, 0, "table", (name,))
-    attributes = (name, ("flags", 0), *_userdata(change.comment))
+    attributes = (name, ("flags", _DORMANT if change.dormant else 0), *_userdata(change.comment))
     return codec.encode(codec.TABLE, family, NLM_F_CREATE, "table", attributes)
 
 
