@@ -180,15 +180,22 @@ class FileState:
     mode: int = 0o644
 
 
+@dataclasses.dataclass(frozen=True)
+class DirectoryState:
+    names: tuple[str, ...]
+    mode: int = 0o755
+
+
 @dataclasses.dataclass
 class World:
-    """Everything observed. ``keys`` tells which namespace a reference leads to (None: nothing there)."""
+    """Everything observed. ``keys`` tells which namespace a reference leads to (None: none, and ``faults`` says why)."""
 
     keys: dict[NamespaceRef, str | None] = dataclasses.field(default_factory=dict)
+    faults: dict[NamespaceRef, str] = dataclasses.field(default_factory=dict)
     names: dict[str, NameEntry] = dataclasses.field(default_factory=dict)
     namespaces: dict[str, NamespaceState] = dataclasses.field(default_factory=dict)
     files: dict[str, FileState | None] = dataclasses.field(default_factory=dict)
-    directories: dict[str, tuple[str, ...] | None] = dataclasses.field(default_factory=dict)
+    directories: dict[str, DirectoryState | None] = dataclasses.field(default_factory=dict)
     live_rename: bool = True  # since Linux 6.2 a link keeps running while it is renamed
     seen: set[Need] = dataclasses.field(default_factory=set)
 
@@ -201,6 +208,10 @@ class World:
             files=dict(self.files),
             directories=dict(self.directories),
         )
+
+    def excerpt(self, *keys: str) -> World:
+        """A copy with only some of the namespaces, to try out on it what an operation does."""
+        return dataclasses.replace(self, namespaces={key: self.namespaces[key].copy() for key in keys})
 
     def at(self, ref: NamespaceRef) -> NamespaceState | None:
         key = self.keys.get(ref)
@@ -250,10 +261,11 @@ class NeedLinks(Need):
 
 @dataclasses.dataclass(frozen=True)
 class NeedPeer(Need):
-    """The far end of a veth, wherever it is; the links of its namespace are observed too."""
+    """The far end of a veth, wherever it is; the links of its namespace are observed too. Looked for first in ``likely``."""
 
     ref: NamespaceRef
     name: str
+    likely: NamespaceRef = HOST
 
 
 @dataclasses.dataclass(frozen=True)
@@ -293,7 +305,7 @@ class NeedFile(Need):
 
 @dataclasses.dataclass(frozen=True)
 class NeedDirectory(Need):
-    """The names in a directory."""
+    """A directory: what is in it, and its mode."""
 
     path: str
 

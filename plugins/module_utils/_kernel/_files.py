@@ -11,25 +11,25 @@ import stat
 import tempfile
 import typing as t
 
-from .._world import FileState
+from .._world import DirectoryState, FileState
 
 RECORDS = "/run/nslab"
 LOCK = f"{RECORDS}/lock"
 
 
 def read(path: str) -> FileState | None:
-    """None where there is no file; the content of something that is no text file is empty."""
+    """None where there is no file."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return FileState(file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
 
 
-def names(path: str) -> tuple[str, ...] | None:
-    """What is in a directory; None where there is none."""
+def directory(path: str) -> DirectoryState | None:
+    """None where there is no directory."""
     try:
-        return tuple(sorted(os.listdir(path)))
+        return DirectoryState(tuple(sorted(os.listdir(path))), stat.S_IMODE(os.stat(path).st_mode))
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -54,15 +54,19 @@ def remove(path: str) -> None:
     os.unlink(path)
 
 
-def make_directory(path: str) -> None:
-    """With its parents, each 0755 whatever the umask of the caller."""
+def make_directory(path: str, mode: int = 0o755) -> None:
+    """With its parents, each 0755 whatever the umask of the caller; one that exists gets the mode."""
     missing = []
-    while not os.path.isdir(path):
-        missing.append(path)
-        path = os.path.dirname(path)
+    parent = os.path.dirname(path)
+    while not os.path.isdir(parent):
+        missing.append(parent)
+        parent = os.path.dirname(parent)
     for folder in reversed(missing):
         os.mkdir(folder)
         os.chmod(folder, 0o755)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path)
+    os.chmod(path, mode)
 
 
 def remove_directory(path: str) -> None:

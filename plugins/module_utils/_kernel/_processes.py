@@ -43,4 +43,6 @@ def end(pids: t.Iterable[int]) -> None:
 
 
 def _ended(handle: int, seconds: float) -> bool:
-    return bool(select.select([handle], [], [], seconds)[0])
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(int(seconds * 1000)))

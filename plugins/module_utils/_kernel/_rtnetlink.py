@@ -12,10 +12,11 @@ import fcntl
 import os
 import socket
 import struct
+import time
 import typing as t
 
 from .._operation import Index, Message, NamespaceFd
-from .._values import NamespaceRef
+from .._values import HOST, NamespaceRef
 from .._world import Link, NamespaceState
 from . import _codec
 from ._namespaces import Namespaces
@@ -23,6 +24,7 @@ from ._netlink import Netlink
 from ._refusal import KernelRefused
 
 SIOCGIFINDEX = 0x8933
+GONE_SECONDS = 3.0  # a namespace that something else keeps alive does not go at all
 
 
 class Rtnetlink:
@@ -55,14 +57,10 @@ class Rtnetlink:
             for route in _codec.decode_routes(netlink.dump(*_codec.dump_routes(version)), names)
         ]
 
-    def nsids(self, viewer: NamespaceRef, seen: t.Sequence[NamespaceRef]) -> list[int | None]:
-        """By which id ``viewer`` knows each of the namespaces ``seen``; None: by none."""
-        netlink = self.socket(viewer)
-        found: list[int | None] = []
-        for ref in seen:
-            answer = netlink.get(_codec.get_nsid(self._namespaces.fd(ref)))
-            found.append(None if answer is None else _codec.decode_nsid(answer))
-        return found
+    def nsid(self, viewer: NamespaceRef, seen: NamespaceRef) -> int | None:
+        """By which id ``viewer`` knows the namespace ``seen``; None: by none."""
+        answer = self.socket(viewer).get(_codec.get_nsid(self._namespaces.fd(seen)))
+        return None if answer is None else _codec.decode_nsid(answer)
 
     def send(self, ref: NamespaceRef, messages: t.Sequence[Message]) -> list[KernelRefused | None]:
         """Send all messages in as few sends as the indexes that they need allow; the answer to each."""
@@ -83,6 +81,14 @@ class Rtnetlink:
                 continue
             stale = stale or message.names_links
         return answers + (netlink.request(pending) if pending else [])
+
+    def await_gone(self, names: t.Iterable[str]) -> None:
+        """Wait until the host has no links of these names: the kernel takes a namespace apart some time after its end."""
+        deadline = time.monotonic() + GONE_SECONDS
+        netlink = self.socket(HOST) if names else None
+        for name in names:
+            while netlink is not None and _exists(netlink, name) and time.monotonic() < deadline:
+                time.sleep(0.002)
 
     def _encode(self, netlink: Netlink, message: Message) -> bytes:
         fields = {name: self._resolved(netlink, value) for name, value in message.fields.items()}
@@ -112,6 +118,13 @@ def _index(netlink: Netlink, name: str) -> int:
     request = struct.pack("16si20x", os.fsencode(name), 0)
     (index,) = struct.unpack_from("i", fcntl.ioctl(netlink.fileno(), SIOCGIFINDEX, request), 16)
     return int(index)
+
+
+def _exists(netlink: Netlink, name: str) -> bool:
+    try:
+        return _index(netlink, name) > 0
+    except OSError:
+        return False
 
 
 def _needs_index(value: object) -> bool:

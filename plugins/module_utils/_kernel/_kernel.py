@@ -1,0 +1,250 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one door to the kernel rooms: it looks where the planner says, and does what a plan says. It decides nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import typing as t
+
+from .._operation import Call, Message, Operation
+from .._values import NamespaceRef
+from .._world import (
+    End,
+    FileState,
+    Link,
+    NameEntry,
+    NamespaceState,
+    Need,
+    NeedDirectory,
+    NeedFile,
+    NeedForwarding,
+    NeedLinks,
+    NeedNamespace,
+    NeedPeer,
+    NeedProcesses,
+    NeedSysctl,
+    NeedTable,
+    World,
+)
+from . import _files, _nftables, _processes, _sysctl
+from ._namespaces import Namespaces, names
+from ._refusal import KernelRefused
+from ._rtnetlink import Rtnetlink
+
+TABLE = ("inet", "nslab")
+
+
+def attachment_record(name: str) -> str:
+    """The file that says which namespace was bound under ``name`` by attaching it."""
+    return f"{_files.RECORDS}/attached.{name}"
+
+
+class Kernel:
+    """Open for the length of one task; `close` lets go of every descriptor."""
+
+    files = _files
+    processes = _processes
+
+    def __init__(self) -> None:
+        self.namespaces = Namespaces()
+        self.rtnetlink = Rtnetlink(self.namespaces)
+        self._vanishing: set[str] = set()
+
+    def close(self) -> None:
+        """Also the end of what a task removed: only now do its namespaces go, and with them links on the host."""
+        self.namespaces.release()
+        self.rtnetlink.await_gone(self._vanishing)
+        self.rtnetlink.close()
+        self.namespaces.close()
+
+    # doing
+
+    def send(self, where: NamespaceRef, messages: t.Sequence[Message]) -> list[KernelRefused | None]:
+        return self.rtnetlink.send(where, messages)
+
+    def call(self, operation: Operation) -> None:
+        t.cast(Call, operation).run(self)
+
+    def unbind(self, name: str, vanishing: t.Iterable[str]) -> None:
+        """Take a namespace's name away; ``vanishing`` are the links of the host that go when it does."""
+        self.namespaces.unbind(name)
+        self._vanishing.update(vanishing)
+
+    def rebind(self, name: str) -> None:
+        self.namespaces.rebind(name)
+        self._vanishing.clear()
+
+    def record_attachment(self, name: str) -> None:
+        """Remember that, and which, namespace was bound under ``name``."""
+        key = self.namespaces.key(NamespaceRef("name", name))
+        _files.write(attachment_record(name), FileState(f"{key}\n"))
+
+    def write_sysctl(self, where: NamespaceRef, path: str, value: str) -> None:
+        with self.namespaces.entered(where):
+            _sysctl.write(path, value)
+
+    def change_table(self, where: NamespaceRef, changes: t.Sequence[t.Any]) -> None:
+        with self.namespaces.entered(where):
+            _nftables.apply_changes(changes)
+
+    # looking
+
+    def observe(self, world: World, needs: t.Iterable[Need]) -> None:
+        """Read what is needed into ``world``."""
+        if not world.seen:
+            self.namespaces.refresh()
+            world.live_rename = _kernel_version() >= (6, 2)
+        order = list(_LOOK)
+        for need in sorted(needs, key=lambda need: order.index(type(need))):
+            _LOOK[type(need)](self, world, need)
+
+    def _namespace(self, world: World, need: Need) -> None:
+        assert isinstance(need, NeedNamespace)
+        self._resolve(world, need.ref)
+
+    def _resolve(self, world: World, ref: NamespaceRef) -> NamespaceState | None:
+        if ref in world.keys:
+            return world.at(ref)
+        try:
+            key = self.namespaces.key(ref)
+        except OSError as error:
+            world.keys[ref] = None
+            world.faults[ref] = error.strerror or str(error)
+            if ref.kind == "name":
+                world.names[ref.value] = NameEntry("stale" if os.path.lexists(ref.path) else "missing")
+            return None
+        world.keys[ref] = key
+        if ref.kind == "name":
+            record = _files.read(attachment_record(ref.value))
+            world.names[ref.value] = NameEntry("namespace", record is not None and record.content.strip() == key)
+        inode = int(key.partition(":")[2])
+        return world.namespaces.setdefault(key, NamespaceState(key, inode))
+
+    def _links(self, world: World, need: Need) -> None:
+        assert isinstance(need, NeedLinks)
+        self._read_links(world, need.ref)
+
+    def _read_links(self, world: World, ref: NamespaceRef) -> NamespaceState | None:
+        state = self._resolve(world, ref)
+        if state is None or state.links:
+            return state
+        self.rtnetlink.read(ref, state)
+        self._read_promotion(ref, state)
+        return state
+
+    def _read_promotion(self, ref: NamespaceRef, state: NamespaceState) -> None:
+        """Whether secondaries are promoted matters only where there are some."""
+        having = [link for link in state.links.values() if any(address.secondary for address in link.addresses)]
+        if not having:
+            return
+        with self.namespaces.entered(ref):
+            everywhere = _sysctl.read("net/ipv4/conf/all/promote_secondaries") == "1"
+            for link in having:
+                own = _sysctl.read(f"net/ipv4/conf/{link.name}/promote_secondaries") == "1"
+                state.links[link.name] = dataclasses.replace(link, promote_secondaries=everywhere or own)
+
+    def _peer(self, world: World, need: Need) -> None:
+        assert isinstance(need, NeedPeer)
+        state = self._read_links(world, need.ref)
+        link = None if state is None else state.links.get(need.name)
+        if state is None or link is None or link.peer_index is None or link.peer is not None:
+            return
+        home = state if link.peer_nsid is None else self._by_nsid(world, need, link.peer_nsid)
+        if home is None:
+            return
+        peer = next((other for other in home.links.values() if other.index == link.peer_index), None)
+        if peer is not None:
+            _join(state, link, home, peer)
+
+    def _by_nsid(self, world: World, need: NeedPeer, nsid: int) -> NamespaceState | None:
+        """The namespace that the viewer knows by an id: the likely one, one observed, one with a name, a process's."""
+        for candidates in (_likely, _observed, _named, _of_processes):
+            for ref in candidates(world, need):
+                if self._resolve(world, ref) is not None and self.rtnetlink.nsid(need.ref, ref) == nsid:
+                    return self._read_links(world, ref)
+        return None
+
+    def _sysctl(self, world: World, need: Need) -> None:
+        assert isinstance(need, NeedSysctl)
+        state = self._resolve(world, need.ref)
+        if state is not None:
+            with self.namespaces.entered(need.ref):
+                state.sysctls[need.path] = _sysctl.read(need.path)
+
+    def _forwarding(self, world: World, need: Need) -> None:
+        assert isinstance(need, NeedForwarding)
+        state = self._resolve(world, need.ref)
+        if state is not None:
+            with self.namespaces.entered(need.ref):
+                for path in _sysctl.forwarding_paths(need.version):
+                    state.sysctls[path] = _sysctl.read(path)
+
+    def _processes(self, world: World, need: Need) -> None:
+        assert isinstance(need, NeedProcesses)
+        state = self._resolve(world, need.ref)
+        if state is not None and state.pids is None:
+            found = _processes.by_namespace()
+            for key, other in world.namespaces.items():
+                other.pids = tuple(found.get(key, ()))
+
+    def _table(self, world: World, need: Need) -> None:
+        assert isinstance(need, NeedTable)
+        state = self._resolve(world, need.ref)
+        if state is not None:
+            with self.namespaces.entered(need.ref):
+                state.table = _nftables.read_table(*TABLE)
+
+    def _file(self, world: World, need: Need) -> None:
+        assert isinstance(need, NeedFile)
+        world.files[need.path] = _files.read(need.path)
+
+    def _directory(self, world: World, need: Need) -> None:
+        assert isinstance(need, NeedDirectory)
+        world.directories[need.path] = _files.directory(need.path)
+
+
+# In the order in which they build on each other.
+_LOOK: dict[type, t.Callable[[Kernel, World, Need], None]] = {
+    NeedNamespace: Kernel._namespace,
+    NeedLinks: Kernel._links,
+    NeedPeer: Kernel._peer,
+    NeedSysctl: Kernel._sysctl,
+    NeedForwarding: Kernel._forwarding,
+    NeedProcesses: Kernel._processes,
+    NeedTable: Kernel._table,
+    NeedFile: Kernel._file,
+    NeedDirectory: Kernel._directory,
+}
+
+
+def _join(state: NamespaceState, link: Link, home: NamespaceState, peer: Link) -> None:
+    """Let each end of a veth know the other."""
+    state.links[link.name] = dataclasses.replace(link, peer=End(home.key, peer.name))
+    home.links[peer.name] = dataclasses.replace(home.links[peer.name], peer=End(state.key, link.name))
+
+
+def _likely(world: World, need: NeedPeer) -> list[NamespaceRef]:
+    return [need.likely]
+
+
+def _observed(world: World, need: NeedPeer) -> list[NamespaceRef]:
+    return [world.reference(key) for key in world.namespaces]
+
+
+def _named(world: World, need: NeedPeer) -> list[NamespaceRef]:
+    refs = [NamespaceRef("name", name) for name in names()]
+    return [ref for ref in refs if ref not in world.keys]
+
+
+def _of_processes(world: World, need: NeedPeer) -> list[NamespaceRef]:
+    pids = [found[0] for key, found in _processes.by_namespace().items() if key not in world.namespaces]
+    return [NamespaceRef("pid", str(pid)) for pid in pids]
+
+
+def _kernel_version() -> tuple[int, int]:
+    major, _, rest = platform.release().partition(".")
+    minor = "".join(digit for digit in rest.partition(".")[0] if digit.isdigit())
+    return int(major), int(minor or 0)

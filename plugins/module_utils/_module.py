@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The AnsibleModule side of every module: take the options, run the engine, exit or fail."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+from ._engine import Declaration, Outcome, Undone, run
+from ._errors import Problem, advice_for
+from ._kernel import _files
+from ._kernel._kernel import Kernel
+from ._kernel._refusal import KernelRefused
+from ._world import World
+from ._yaml import to_yaml
+
+PYROUTE2 = (0, 7, 2)
+PACKAGES = (
+    "python3-pyroute2 on Debian 12, Ubuntu 24.04, Fedora, openSUSE and Alpine (py3-pyroute2), python-pyroute2 on Arch;"
+    " elsewhere 'pip install pyroute2>=0.7.2' for that Python"
+)
+CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
+CHOSEN_BY_KERNEL = ("index", "inode", "pids", "state")  # left out of diffs: they say nothing of what was declared
+
+
+def run_module(declare: t.Callable[[dict[str, t.Any]], Declaration], **spec: t.Any) -> None:
+    """The whole run of a module: ``declare`` turns its validated options into desired objects."""
+    module = AnsibleModule(supports_check_mode=True, **spec)
+    require_pyroute2(module)
+    try:
+        require_capabilities()
+        declaration = declare(module.params)
+        outcome = _run(declaration, module.check_mode)
+    except Undone as problem:
+        module.fail_json(msg=str(problem), rolled_back=not problem.leftover, undone=problem.undone)
+    except Problem as problem:
+        module.fail_json(msg=str(problem))
+    except (KernelRefused, OSError) as error:
+        text = error.text if isinstance(error, KernelRefused) else str(error)
+        module.fail_json(msg=f"the state of the host can't be read: {text}: {advice_for(error.errno)}")
+    for warning in outcome.plan.warnings:
+        module.warn(warning)
+    result: dict[str, t.Any] = {
+        "changed": bool(outcome.plan.steps),
+        "operations": outcome.plan.operations,
+        **declaration.report(outcome.world),
+    }
+    if module._diff:
+        result["diff"] = diff(declaration, outcome)
+    module.exit_json(**result)
+
+
+def _run(declaration: Declaration, check: bool) -> Outcome:
+    with _files.locked(create=not check):
+        kernel = Kernel()
+        try:
+            return run(declaration, kernel, check)
+        finally:
+            kernel.close()
+
+
+def require_pyroute2(module: AnsibleModule) -> None:
+    """Fail with the package names of the common distributions where pyroute2 is missing or too old."""
+    try:
+        import pyroute2
+    except ImportError:
+        message = missing_required_lib("pyroute2 >= 0.7.2", reason="to speak with the kernel")
+        module.fail_json(msg=f"{message} It is {PACKAGES}.")
+    else:
+        version = str(getattr(pyroute2, "__version__", "0"))
+        numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+        if numbers < PYROUTE2:
+            module.fail_json(msg=f"pyroute2 {version} is too old, 0.7.2 or later is needed: it is {PACKAGES}")
+
+
+def require_capabilities() -> None:
+    """:raises Problem: the process may not change networks (CAP_NET_ADMIN) or enter namespaces (CAP_SYS_ADMIN)."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        effective = next((int(line.split()[1], 16) for line in file if line.startswith("CapEff:")), 0)
+    missing = [name for name, bit in CAPABILITIES.items() if not effective & (1 << bit)]
+    if missing:
+        raise Problem(f"the task lacks the privileges {' and '.join(missing)}", "run it as root (become: true)")
+
+
+def diff(declaration: Declaration, outcome: Outcome) -> dict[str, str]:
+    """Before and after of the objects governed, both read off the plan."""
+    return {
+        "before_header": f"{declaration.title} (before)",
+        "after_header": f"{declaration.title} (after)",
+        "before": _text(declaration, outcome.plan.before),
+        "after": _text(declaration, outcome.plan.after),
+    }
+
+
+def _text(declaration: Declaration, world: World) -> str:
+    return to_yaml(_declared(declaration.report(world)))
+
+
+def _declared(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _declared(item) for key, item in value.items() if key not in CHOSEN_BY_KERNEL}
+    if isinstance(value, list):
+        return [_declared(item) for item in value]
+    return value

@@ -1,0 +1,288 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses of a link: the declared set, and the operations that add and remove one.
+
+Source: ip-address(8), rtnetlink(7), net/ipv4/devinet.c (secondaries), net/ipv4/fib_frontend.c (routes that go along).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._engine import Draft
+from .._errors import Problem
+from .._operation import Index, Message, Operation, Request, ip
+from .._values import HOST, IPInterface, NamespaceRef
+from .._world import (
+    PROTO_KERNEL,
+    SCOPE_GLOBAL,
+    SCOPE_HOST,
+    SCOPE_LINK,
+    Address,
+    Link,
+    NamespaceState,
+    Need,
+    NeedLinks,
+    World,
+)
+from ._place import link_at, place
+from ._routing import PutRoute, forget_routes, forget_source, put_back, reaches, route_words
+
+IFA_F_MANAGETEMPADDR = 0x100
+KEPT_FLAGS = Address.NODAD | IFA_F_MANAGETEMPADDR | Address.NOPREFIXROUTE  # the others are the kernel's own marks
+
+
+def _words(address: Address, link: str) -> list[object]:
+    found: list[object] = [address.ip if address.peer is None else address.ip.ip]
+    if address.peer is not None:
+        found += ["peer", f"{address.peer}/{address.ip.network.prefixlen}"]
+    found += ["dev", link]
+    if address.broadcast is not None:
+        found += ["broadcast", address.broadcast]
+    if address.scope != SCOPE_GLOBAL:
+        found += ["scope", {SCOPE_LINK: "link", SCOPE_HOST: "host"}.get(address.scope, address.scope)]
+    if address.label not in (None, link):
+        found += ["label", address.label]
+    for flag, word in ((Address.NODAD, "nodad"), (Address.NOPREFIXROUTE, "noprefixroute")):
+        if address.ip.version == 6 and address.flags & flag:
+            found.append(word)
+    return found
+
+
+def _message(kind: str, flags: tuple[str, ...], address: Address, link: str) -> Message:
+    attributes: list[tuple[str, object]] = [
+        ("IFA_LOCAL", str(address.ip.ip)),
+        ("IFA_ADDRESS", str(address.peer or address.ip.ip)),
+    ]
+    if address.broadcast is not None:
+        attributes.append(("IFA_BROADCAST", address.broadcast))
+    if address.label not in (None, link):
+        attributes.append(("IFA_LABEL", address.label))
+    if address.flags & KEPT_FLAGS:
+        attributes.append(("IFA_FLAGS", address.flags & KEPT_FLAGS))
+    fields = {
+        "family": 2 if address.ip.version == 4 else 10,
+        "prefixlen": address.ip.network.prefixlen,
+        "scope": address.scope,
+        "index": Index(link),
+    }
+    return Message(kind, flags, fields, attributes)
+
+
+def _siblings(address: Address, others: t.Iterable[Address]) -> list[Address]:
+    """The IPv4 addresses of one subnet, of which the first is the primary and the others are secondaries."""
+    if address.ip.version == 6 or address.peer is not None:
+        return []
+    return [
+        other
+        for other in others
+        if other is not address and other.peer is None and other.ip.network == address.ip.network
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class AddAddress(Request):
+    where_: NamespaceRef
+    link: str
+    address: Address
+
+    @property
+    def where(self) -> NamespaceRef:
+        return self.where_
+
+    @property
+    def command(self) -> str:
+        return ip(self.where_, "addr", "add", *_words(self.address, self.link))
+
+    @property
+    def purpose(self) -> str:
+        return f"add address {self.address.ip} to link {self.link} {place(self.where_)}"
+
+    def message(self) -> Message:
+        return _message("RTM_NEWADDR", ("CREATE", "EXCL"), self.address, self.link)
+
+    def simulate(self, world: World) -> None:
+        link = world.link(self.where_, self.link)
+        assert link is not None
+        secondary = Address.SECONDARY if _siblings(self.address, link.addresses) else 0
+        flags = (self.address.flags & KEPT_FLAGS) | Address.PERMANENT | secondary
+        new = dataclasses.replace(self.address, flags=flags)
+        world.put(self.where_, dataclasses.replace(link, addresses=(*link.addresses, new)))
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        return (DropAddress(self.where_, self.link, self.address),)
+
+
+@dataclasses.dataclass(frozen=True)
+class DropAddress(Request):
+    where_: NamespaceRef
+    link: str
+    address: Address
+
+    @property
+    def where(self) -> NamespaceRef:
+        return self.where_
+
+    @property
+    def command(self) -> str:
+        plain = dataclasses.replace(self.address, flags=0, label=None, broadcast=None, scope=SCOPE_GLOBAL)
+        return ip(self.where_, "addr", "del", *_words(plain, self.link))
+
+    @property
+    def purpose(self) -> str:
+        return f"remove address {self.address.ip} from link {self.link} {place(self.where_)}"
+
+    def message(self) -> Message:
+        return _message("RTM_DELADDR", (), dataclasses.replace(self.address, label=None), self.link)
+
+    def simulate(self, world: World) -> None:
+        state, link = world.at(self.where_), world.link(self.where_, self.link)
+        assert state is not None and link is not None
+        gone = next((address for address in link.addresses if address.ip == self.address.ip), None)
+        if gone is None:
+            return
+        left = [address for address in link.addresses if address is not gone]
+        siblings = [] if gone.secondary else _siblings(gone, left)
+        if siblings and link.promote_secondaries:
+            promoted = siblings[0]
+            left[left.index(promoted)] = dataclasses.replace(promoted, flags=promoted.flags & ~Address.SECONDARY)
+        elif siblings:
+            left = [address for address in left if address not in siblings]
+        world.put(self.where_, dataclasses.replace(link, addresses=tuple(left)))
+        _forget_routes_of(state, link, gone, left)
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        """The address, the secondaries that go with it, in their order, and the routes that go with all of them."""
+        link = world.link(self.where_, self.link)
+        assert link is not None
+        after = world.excerpt(_state(world, self.where_).key)
+        self.simulate(after)
+        left = after.link(self.where_, self.link)
+        assert left is not None
+        own = next((address for address in link.addresses if address.ip == self.address.ip), self.address)
+        group = [own, *([] if own.secondary else _siblings(own, link.addresses))]
+        remaining = {address.ip for address in left.addresses}
+        reordered = [address for address in group if address.ip in remaining]
+        return (
+            *(DropAddress(self.where_, self.link, address) for address in reordered),
+            *(AddAddress(self.where_, self.link, address) for address in group),
+            *put_back(self.where_, _state(world, self.where_), _state(after, self.where_)),
+        )
+
+
+def _state(world: World, ref: NamespaceRef) -> NamespaceState:
+    state = world.at(ref)
+    assert state is not None
+    return state
+
+
+def _forget_routes_of(state: NamespaceState, link: Link, gone: Address, left: t.Sequence[Address]) -> None:
+    """What the kernel does to routes when ``gone`` is taken from ``link``."""
+    version = gone.ip.version
+    if not any(other.ip.network == gone.ip.network for other in left):
+        state.routes = [
+            route
+            for route in state.routes
+            if not (route.protocol == PROTO_KERNEL and route.dev == link.name and route.dst == gone.ip.network)
+        ]
+    forget_source(state, gone.ip.ip)
+    if version == 4 and not any(other.ip.version == 4 for other in left):
+        forget_routes(state, link.name, 4)  # fib_disable_ip: the last address takes IPv4 off the link
+
+
+@dataclasses.dataclass(frozen=True)
+class Addresses:
+    """The static addresses of a link: the declared ones, and with ``purge`` no others.
+
+    ``own`` says that the subnet is ours alone, so that no duplicate address detection delays an IPv6 address.
+    """
+
+    where: NamespaceRef
+    link: str
+    wanted: tuple[IPInterface, ...]
+    purge: bool
+    force: bool = False
+    own: bool = True
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return (NeedLinks(self.where),)
+
+    def plan(self, draft: Draft) -> None:
+        link = link_at(draft, self.where, self.link)
+        state = _state(draft.world, self.where)
+        before = state.copy()
+        static = [address for address in link.addresses if address.static]
+        wanted_ips = {wanted.ip for wanted in self.wanted}
+        dropped = [
+            address
+            for address in static
+            if address.ip not in self.wanted and (self.purge or address.ip.ip in wanted_ips)
+        ]
+        added = [self._new(wanted) for wanted in self.wanted if wanted not in {address.ip for address in static}]
+        self._guard(draft, state, dropped)
+        kept = [address for address in link.addresses if address not in dropped]
+        first = [address for address in dropped if _in_the_way(address, added, link)]
+        for address in first:
+            self._drop(draft, address)
+        for address in added:
+            draft.do(AddAddress(self.where, self.link, address))
+        for address in dropped:
+            self._drop(draft, address)
+        for address in (*kept, *added):
+            if not self._has(draft, address):
+                draft.do(AddAddress(self.where, self.link, address))
+        if dropped:
+            self._put_routes_back(draft, before)
+
+    def _new(self, wanted: IPInterface) -> Address:
+        nodad = Address.NODAD if self.own and wanted.version == 6 else 0
+        return Address(wanted, flags=Address.PERMANENT | nodad)
+
+    def _guard(self, draft: Draft, state: NamespaceState, dropped: t.Sequence[Address]) -> None:
+        on_host = draft.world.keys.get(HOST) == draft.world.keys[self.where]
+        if dropped and on_host and state.carries_default_route(self.link) and not self.force:
+            gone = ", ".join(str(address.ip) for address in dropped)
+            raise Problem(
+                f"link {self.link} carries the host's default route, and the task would take {gone} off it",
+                "declare the address too, set purge_addresses: false, or force: true",
+            )
+
+    def _drop(self, draft: Draft, address: Address) -> None:
+        if self._has(draft, address):
+            draft.do(DropAddress(self.where, self.link, address))
+
+    def _has(self, draft: Draft, address: Address) -> bool:
+        link = draft.world.link(self.where, self.link)
+        return link is not None and any(other.ip == address.ip for other in link.addresses)
+
+    def _put_routes_back(self, draft: Draft, before: NamespaceState) -> None:
+        """Routes that the task does not name outlive a change of addresses, where their gateway is still a neighbour."""
+        state = _state(draft.world, self.where)
+        sources = {address.ip.ip for link in state.links.values() for address in link.addresses}
+        for operation in put_back(self.where, before, state):
+            route = t.cast(PutRoute, operation).route
+            gateways = [hop.via for hop in route.nexthops] or [route.via]
+            lives = all(via is None or route.onlink or reaches(state, via, route.dev) for via in gateways)
+            if lives and (route.src is None or route.src in sources):
+                draft.do(operation)
+            else:
+                draft.warn(
+                    f"the route {' '.join(map(str, route_words(route)))} {place(self.where)} goes with the last address"
+                    " that it needs"
+                )
+
+
+def _in_the_way(address: Address, added: t.Iterable[Address], link: Link) -> bool:
+    """Whether an address has to go before the new ones come.
+
+    IPv6 takes an address once, whatever its prefix; an IPv4 primary would take new addresses of its subnet along.
+    """
+    if address.ip.version == 6:
+        return any(new.ip.ip == address.ip.ip for new in added)
+    return not address.secondary and not link.promote_secondaries and bool(_siblings(address, added))
+
+
+def shown_addresses(link: Link) -> list[str]:
+    """The addresses of a link for a report: link-local ones, which the kernel makes itself, are left out."""
+    return [str(address.ip) for address in link.addresses if not address.ip.ip.is_link_local]

@@ -1,0 +1,278 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bridges, their options and their ports.
+
+Source: ip-link(8) section bridge, linux/if_link.h, net/bridge/br_netlink.c, net/bridge/br_private.h (BR_MAX_PORTS).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._engine import Declaration, Draft, Resource
+from .._errors import Problem
+from .._operation import Index, Message, Operation, Request, ip
+from .._values import HOST, NamespaceRef, parse_addresses, parse_interface, parse_mac, parse_mtu, parse_namespace
+from .._world import BridgeOptions, Link, Need, NeedLinks, World
+from ._address import Addresses
+from ._link import Attributes, DropLink, SetLink, Up, report_link
+from ._place import described_kind, link_at, namespace_at, place
+
+MAX_PORTS = 1023  # BR_PORT_BITS is 10, and port 0 is none
+CENTISECONDS = 100
+
+# by field of BridgeOptions: the kernel's attribute, and the word of ip-link(8)
+_OPTIONS = {
+    "stp": ("IFLA_BR_STP_STATE", "stp_state"),
+    "forward_delay": ("IFLA_BR_FORWARD_DELAY", "forward_delay"),
+    "ageing_time": ("IFLA_BR_AGEING_TIME", "ageing_time"),
+    "multicast_snooping": ("IFLA_BR_MCAST_SNOOPING", "mcast_snooping"),
+}
+BridgeChanges = t.Tuple[t.Tuple[str, int], ...]
+
+
+def _info(changes: BridgeChanges) -> tuple[str, object]:
+    data = {"attrs": [(_OPTIONS[name][0], value) for name, value in changes]}
+    return ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "bridge"), ("IFLA_INFO_DATA", data)]})
+
+
+def _words(changes: BridgeChanges) -> list[object]:
+    return [word for name, value in changes for word in (_OPTIONS[name][1], value)]
+
+
+def _changed(options: BridgeOptions, changes: BridgeChanges) -> BridgeOptions:
+    values = {name: type(getattr(options, name))(value) for name, value in changes}
+    return dataclasses.replace(options, **values)
+
+
+@dataclasses.dataclass(frozen=True)
+class AddBridge(Request):
+    where_: NamespaceRef
+    name: str
+    options: BridgeChanges = ()
+    mac: str | None = None
+    index: int | None = None
+
+    @property
+    def where(self) -> NamespaceRef:
+        return self.where_
+
+    @property
+    def command(self) -> str:
+        words: list[object] = ["name", self.name]
+        words += [] if self.index is None else ["index", self.index]
+        words += [] if self.mac is None else ["address", self.mac]
+        return ip(self.where_, "link", "add", *words, "type", "bridge", *_words(self.options))
+
+    @property
+    def purpose(self) -> str:
+        return f"create bridge {self.name} {place(self.where_)}"
+
+    def message(self) -> Message:
+        attributes: list[tuple[str, object]] = [("IFLA_IFNAME", self.name)]
+        attributes += [] if self.mac is None else [("IFLA_ADDRESS", self.mac)]
+        fields = {} if self.index is None else {"index": self.index}
+        return Message("RTM_NEWLINK", ("CREATE", "EXCL"), fields, [*attributes, _info(self.options)], names_links=True)
+
+    def simulate(self, world: World) -> None:
+        options = _changed(BridgeOptions(), self.options)
+        world.put(self.where_, Link(self.name, "bridge", self.index, self.mac, bridge=options))
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        return (DropLink(self.where_, self.name, None),)
+
+
+@dataclasses.dataclass(frozen=True)
+class SetBridge(Request):
+    """Change one option of a bridge."""
+
+    where_: NamespaceRef
+    name: str
+    option: str
+    value: int
+
+    @property
+    def where(self) -> NamespaceRef:
+        return self.where_
+
+    @property
+    def command(self) -> str:
+        return ip(
+            self.where_, "link", "set", "dev", self.name, "type", "bridge", *_words(((self.option, self.value),))
+        )
+
+    @property
+    def purpose(self) -> str:
+        return f"set bridge {self.name} {place(self.where_)} {' '.join(map(str, _words(((self.option, self.value),))))}"
+
+    def message(self) -> Message:
+        return Message("RTM_NEWLINK", (), {"index": Index(self.name)}, [_info(((self.option, self.value),))])
+
+    def simulate(self, world: World) -> None:
+        link = world.link(self.where_, self.name)
+        assert link is not None and link.bridge is not None
+        options = _changed(link.bridge, ((self.option, self.value),))
+        world.put(self.where_, dataclasses.replace(link, bridge=options))
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        link = world.link(self.where_, self.name)
+        assert link is not None and link.bridge is not None
+        return (SetBridge(self.where_, self.name, self.option, int(getattr(link.bridge, self.option))),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bridge:
+    """That a bridge exists with its options; or, ``present`` false, that it does not."""
+
+    where: NamespaceRef
+    name: str
+    options: BridgeChanges = ()
+    mac: str | None = None
+    ports: tuple[str, ...] = ()
+    force: bool = False
+    present: bool = True
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return (NeedLinks(self.where),)
+
+    def plan(self, draft: Draft) -> None:
+        if self.present or self.where.kind in ("path", "pid"):
+            namespace_at(draft, self.where)
+        link = draft.world.link(self.where, self.name)
+        if link is not None and (link.kind != "bridge" or link.bridge is None):
+            raise Problem(
+                f"link {self.name} {place(self.where)} is taken: it is no bridge, but {described_kind(link)}",
+                "remove it, or choose another name",
+            )
+        if not self.present:
+            if link is not None:
+                self._plan_absent(draft, link)
+        elif link is None or link.bridge is None:
+            draft.do(AddBridge(self.where, self.name, self.options, self.mac))
+        else:
+            for option, value in self.options:
+                if int(getattr(link.bridge, option)) != value:
+                    draft.do(SetBridge(self.where, self.name, option, value))
+
+    def _plan_absent(self, draft: Draft, link: Link) -> None:
+        state = draft.world.at(self.where)
+        assert state is not None and link.bridge is not None
+        foreign = [port for port in state.ports(self.name) if port not in self.ports]
+        if foreign and not self.force:
+            raise Problem(
+                f"bridge {self.name} {place(self.where)} has ports that the task does not name: {', '.join(foreign)}",
+                "name them in ports, or set force: true",
+            )
+        observed = tuple((option, int(getattr(link.bridge, option))) for option in _OPTIONS)
+        again = AddBridge(self.where, self.name, observed, link.mac, link.index)
+        draft.do(DropLink(self.where, self.name, again))
+
+
+@dataclasses.dataclass(frozen=True)
+class Ports:
+    """The links that are ports of a bridge: the declared ones, and with ``purge`` no others."""
+
+    where: NamespaceRef
+    bridge: str
+    ports: tuple[str, ...]
+    purge: bool = False
+    force: bool = False
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return (NeedLinks(self.where), NeedLinks(HOST))
+
+    def plan(self, draft: Draft) -> None:
+        state = namespace_at(draft, self.where)
+        present = state.ports(self.bridge)
+        missing = [port for port in self.ports if port not in present]
+        surplus = [port for port in present if port not in self.ports] if self.purge else []
+        total = len(present) + len(missing) - len(surplus)
+        if total > MAX_PORTS:
+            raise Problem(
+                f"bridge {self.bridge} {place(self.where)} would have {total} ports, and the kernel takes at most"
+                f" {MAX_PORTS}",
+                "use a second bridge",
+            )
+        on_host = draft.world.keys.get(HOST) == state.key
+        for port in missing:
+            link_at(draft, self.where, port, "port")
+            if on_host and state.carries_default_route(port) and not self.force:
+                raise Problem(
+                    f"interface {port} carries the host's default route, and as a port of {self.bridge} it would no"
+                    " longer take part in it",
+                    "choose another port, or set force: true",
+                )
+        for port in surplus:
+            draft.do(SetLink(self.where, port, "master", None))
+        for port in missing:
+            draft.do(SetLink(self.where, port, "master", self.bridge))
+
+
+# from the options of the module
+
+
+def _options(params: t.Mapping[str, t.Any]) -> BridgeChanges:
+    found: list[tuple[str, int]] = []
+    for name in ("stp", "multicast_snooping"):
+        if params.get(name) is not None:
+            found.append((name, int(params[name])))
+    for name in ("forward_delay", "ageing_time"):
+        seconds = params.get(name)
+        if seconds is not None:
+            if not 0 <= seconds < 2**32 / CENTISECONDS:
+                raise Problem(f"{name} {seconds} of bridge {params['name']} is out of range", "give seconds, 0 or more")
+            found.append((name, round(seconds * CENTISECONDS)))
+    return tuple(found)
+
+
+def _ports(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
+    ports = tuple(dict.fromkeys(parse_interface(port) for port in params.get("ports") or ()))
+    for port in ports:
+        if port in ("lo", params["name"]):
+            raise Problem(f"{port} can't be a port of bridge {params['name']}", "name another interface")
+    return ports
+
+
+def declare(params: t.Mapping[str, t.Any]) -> Declaration:
+    """One bridge. Its ports come before it is up: otherwise each new one is announced to all the others."""
+    where, name = parse_namespace(params.get("netns")), parse_interface(params["name"])
+    if name == "lo":
+        raise Problem("a bridge can't be named lo", "every namespace has its loopback under that name")
+    mac = None if params.get("mac") is None else parse_mac(params["mac"])
+    mtu = None if params.get("mtu") is None else parse_mtu(params["mtu"], name)
+    mtu_from = params.get("mtu_from")
+    if mtu_from not in (None, "auto"):
+        mtu_from = parse_interface(mtu_from)
+    addresses = None if params.get("addresses") is None else parse_addresses(params["addresses"])
+    force, ports, options = bool(params.get("force")), _ports(params), _options(params)
+    present = params["state"] == "present"
+    resources: list[Resource] = [Bridge(where, name, options, mac, ports, force, present)]
+    if present:
+        if params.get("ports") is not None:
+            resources.append(Ports(where, name, ports, bool(params.get("purge_ports")), force))
+        # After the ports, as the bridge follows theirs until it has an MTU and a MAC of its own.
+        resources.append(Attributes(where, name, mac, mtu, mtu_from))
+        if addresses is not None:
+            resources.append(Addresses(where, name, addresses, bool(params.get("purge_addresses", True)), force))
+        resources.append(Up(where, name, params.get("up", True)))
+
+    def report(world: World) -> dict[str, object]:
+        return {"bridge": report_bridge(world, where, name)}
+
+    return Declaration(resources, report, f"bridge {name} {place(where)}")
+
+
+def report_bridge(world: World, ref: NamespaceRef, name: str) -> dict[str, object] | None:
+    """A link, plus its options in seconds and its ports."""
+    shown, link, state = report_link(world, ref, name), world.link(ref, name), world.at(ref)
+    if shown is None or link is None or link.bridge is None or state is None:
+        return None
+    return {
+        **shown,
+        "stp": link.bridge.stp,
+        "forward_delay": link.bridge.forward_delay / CENTISECONDS,
+        "ageing_time": link.bridge.ageing_time / CENTISECONDS,
+        "multicast_snooping": link.bridge.multicast_snooping,
+        "ports": list(state.ports(name)),
+    }

@@ -1,0 +1,366 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Links of any kind: their attributes, moving one to another namespace, removing one, and bringing back what that takes along.
+
+Source: ip-link(8), rtnetlink(7), net/core/rtnetlink.c, net/core/dev.c.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._engine import Draft
+from .._errors import Problem
+from .._operation import Index, Message, NamespaceFd, Operation, Request, handle, ip
+from .._values import HOST, NamespaceRef
+from .._world import Address, End, Link, NamespaceState, Need, NeedLinks, World
+from ._address import AddAddress, shown_addresses
+from ._place import link_at, place
+from ._routing import forget_routes, put_back, rename_in_routes
+
+IFF_UP, IFF_PROMISC = 0x1, 0x100
+IPV6_MIN_MTU = 1280  # below it the kernel takes IPv6 off the link
+
+
+@dataclasses.dataclass(frozen=True)
+class SetLink(Request):
+    """Change one attribute: up, promisc (bool), mtu (int), mac, name (str), master (str, None for no master).
+
+    One operation each, because the kernel applies several in turn and leaves the first ones when a later one fails.
+    """
+
+    where_: NamespaceRef
+    link: str
+    attribute: str
+    value: object
+
+    @property
+    def where(self) -> NamespaceRef:
+        return self.where_
+
+    @property
+    def command(self) -> str:
+        return ip(self.where_, "link", "set", "dev", self.link, *self._words())
+
+    def _words(self) -> tuple[object, ...]:
+        if self.attribute == "up":
+            return ("up",) if self.value else ("down",)
+        if self.attribute == "promisc":
+            return ("promisc", "on" if self.value else "off")
+        if self.attribute == "master":
+            return ("nomaster",) if self.value is None else ("master", self.value)
+        return ({"mac": "address"}.get(self.attribute, self.attribute), self.value)
+
+    @property
+    def purpose(self) -> str:
+        return f"set link {self.link} {place(self.where_)} {' '.join(map(str, self._words()))}"
+
+    def message(self) -> Message:
+        fields: dict[str, object] = {"index": Index(self.link)}
+        attributes: list[tuple[str, object]] = []
+        if self.attribute in ("up", "promisc"):
+            flag = IFF_UP if self.attribute == "up" else IFF_PROMISC
+            fields.update(flags=flag if self.value else 0, change=flag)
+        elif self.attribute == "master":
+            attributes.append(("IFLA_MASTER", 0 if self.value is None else Index(str(self.value))))
+        else:
+            names = {"mtu": "IFLA_MTU", "mac": "IFLA_ADDRESS", "name": "IFLA_IFNAME"}
+            attributes.append((names[self.attribute], self.value))
+        return Message("RTM_NEWLINK", (), fields, attributes, names_links=self.attribute == "name")
+
+    def simulate(self, world: World) -> None:
+        state, link = world.at(self.where_), world.link(self.where_, self.link)
+        assert state is not None and link is not None
+        changed = dataclasses.replace(link, **{self.attribute: self.value})  # type: ignore[arg-type]
+        if self.attribute == "up":
+            changed = dataclasses.replace(changed, state=None)
+        if self.attribute == "name":
+            _rename(world, state, link, str(self.value))
+            return
+        state.links[link.name] = changed
+        if self.attribute == "up" and not self.value:
+            forget_routes(state, link.name)
+            _lose_ipv6(state, link.name)
+        elif self.attribute == "mtu" and t.cast(int, self.value) < IPV6_MIN_MTU:
+            forget_routes(state, link.name, 6)
+            _lose_ipv6(state, link.name)
+        elif self.attribute == "master" and self.value is not None:
+            _follow_port(state, str(self.value), changed)
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        link = world.link(self.where_, self.link)
+        assert link is not None
+        if self.attribute == "name":
+            return (SetLink(self.where_, str(self.value), "name", self.link),)
+        former = getattr(link, self.attribute)
+        if former is None and self.attribute != "master":
+            return ()  # a MAC address that the kernel has yet to choose
+        state = world.at(self.where_)
+        assert state is not None
+        after = world.excerpt(state.key)
+        self.simulate(after)
+        return (SetLink(self.where_, self.link, self.attribute, former), *bring_back(world, after, self.where_, self.link))
+
+
+def _rename(world: World, state: NamespaceState, link: Link, new: str) -> None:
+    del state.links[link.name]
+    state.links[new] = dataclasses.replace(link, name=new)
+    rename_in_routes(state, link.name, new)
+    for other in list(state.links.values()):
+        if other.master == link.name:
+            state.links[other.name] = dataclasses.replace(other, master=new)
+    _tell_peer(world, link, End(state.key, new))
+
+
+def _tell_peer(world: World, link: Link, end: End | None) -> None:
+    """Let the far end know where this one is now."""
+    far = world.far_end(link)
+    if far is not None and link.peer is not None:
+        world.namespaces[link.peer.namespace].links[far.name] = dataclasses.replace(far, peer=end)
+
+
+def _lose_ipv6(state: NamespaceState, name: str) -> None:
+    link = state.links[name]
+    state.links[name] = dataclasses.replace(
+        link, addresses=tuple(address for address in link.addresses if address.ip.version == 4)
+    )
+
+
+def _follow_port(state: NamespaceState, master: str, port: Link) -> None:
+    """A bridge takes the smallest MTU of its ports and a MAC of theirs, unless they were set by hand, which can't be seen."""
+    bridge = state.links[master]
+    fresh = bridge.index is None
+    state.links[master] = dataclasses.replace(
+        bridge, mtu=min(bridge.mtu, port.mtu), mac=bridge.mac if fresh else None
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class MoveLink(Request):
+    """Put a link into another namespace, under another name if wanted: one message, so that no name collides on the way."""
+
+    where_: NamespaceRef
+    link: str
+    to: NamespaceRef
+    name: str
+
+    @property
+    def where(self) -> NamespaceRef:
+        return self.where_
+
+    @property
+    def command(self) -> str:
+        renamed = ("name", self.name) if self.name != self.link else ()
+        head, tail = ip(self.where_, "link", "set", "dev", self.link, "netns"), ip(HOST, *renamed)[len("ip") :]
+        return f"{head} {handle(self.to)}{tail}"
+
+    @property
+    def purpose(self) -> str:
+        return f"move link {self.link} {place(self.where_)} to {self.to} as {self.name}"
+
+    def message(self) -> Message:
+        attributes = [("IFLA_NET_NS_FD", NamespaceFd(self.to)), ("IFLA_IFNAME", self.name)]
+        return Message("RTM_NEWLINK", (), {"index": Index(self.link)}, attributes, names_links=True)
+
+    def simulate(self, world: World) -> None:
+        source, target = world.at(self.where_), world.at(self.to)
+        assert source is not None and target is not None
+        link = source.links.pop(self.link)
+        forget_routes(source, self.link)
+        moved = dataclasses.replace(link, name=self.name, index=None, up=False, state=None, master=None, addresses=())
+        target.links[self.name] = moved
+        _tell_peer(world, link, End(target.key, self.name))
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        source, target = world.at(self.where_), world.at(self.to)
+        assert source is not None and target is not None
+        after = world.excerpt(source.key, target.key)
+        self.simulate(after)
+        MoveLink(self.to, self.name, self.where_, self.link).simulate(after)
+        return (
+            MoveLink(self.to, self.name, self.where_, self.link),
+            *bring_back(world, after, self.where_, self.link),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class DropLink(Request):
+    """Remove a link; ``again`` makes it anew, None where that is not possible (the far end of a veth is out of reach)."""
+
+    where_: NamespaceRef
+    link: str
+    again: Operation | None
+
+    @property
+    def where(self) -> NamespaceRef:
+        return self.where_
+
+    @property
+    def command(self) -> str:
+        return ip(self.where_, "link", "del", "dev", self.link)
+
+    @property
+    def purpose(self) -> str:
+        return f"remove link {self.link} {place(self.where_)}"
+
+    def message(self) -> Message:
+        return Message("RTM_DELLINK", (), {"index": Index(self.link)}, names_links=True)
+
+    def simulate(self, world: World) -> None:
+        state = world.at(self.where_)
+        assert state is not None
+        link = state.links[self.link]
+        if link.kind == "veth" and link.peer is not None and world.far_end(link) is not None:
+            _remove(world.namespaces[link.peer.namespace], link.peer.name)
+        _remove(state, self.link)
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        """The link again, and all that went with it: at both ends of a veth, at the ports of a bridge."""
+        state = world.at(self.where_)
+        assert state is not None
+        if self.again is None:
+            return ()
+        link = state.links[self.link]
+        ends = [(self.where_, self.link)]
+        if link.peer is not None and world.far_end(link) is not None:
+            ends.append((world.reference(link.peer.namespace), link.peer.name))
+        after = world.excerpt(*{state.key, *(world.keys[ref] or "" for ref, _name in ends)})
+        self.simulate(after)
+        self.again.simulate(after)
+        ports = [SetLink(self.where_, port, "master", self.link) for port in state.ports(self.link)]
+        rest = [operation for ref, name in ends for operation in bring_back(world, after, ref, name)]
+        return (self.again, *ports, *rest)
+
+
+def _remove(state: NamespaceState, name: str) -> None:
+    state.links.pop(name, None)
+    forget_routes(state, name)
+    for other in list(state.links.values()):
+        if other.master == name:
+            state.links[other.name] = dataclasses.replace(other, master=None)
+
+
+def bring_back(before: World, after: World, ref: NamespaceRef, name: str) -> list[Operation]:
+    """The operations that give a link in ``after`` what it had in ``before`` and has lost, and the routes of its namespace.
+
+    What the kernel makes itself (link-local addresses, connected routes) comes back by itself.
+    """
+    was, now = before.link(ref, name), after.link(ref, name)
+    state, state_now = before.at(ref), after.at(ref)
+    assert was is not None and now is not None and state is not None and state_now is not None
+    operations: list[Operation] = []
+    for attribute in ("mac", "mtu", "master"):
+        if getattr(was, attribute) != getattr(now, attribute) and getattr(was, attribute) is not None:
+            operations.append(SetLink(ref, name, attribute, getattr(was, attribute)))
+    present = {address.ip for address in now.addresses}
+    lost = [address for address in was.addresses if address.ip not in present and _is_ours_to_restore(address)]
+    operations += [AddAddress(ref, name, address) for address in lost]
+    if was.up and not now.up:
+        operations.append(SetLink(ref, name, "up", True))
+    return operations + put_back(ref, state, state_now)
+
+
+def _is_ours_to_restore(address: Address) -> bool:
+    return bool(address.flags & Address.PERMANENT) and not (address.ip.version == 6 and address.ip.ip.is_link_local)
+
+
+# desired: what a task declares of a link that is there
+
+
+@dataclasses.dataclass(frozen=True)
+class Attributes:
+    """Attributes of a link; None is not managed. ``mtu_from`` takes over the MTU of an interface of the host."""
+
+    where: NamespaceRef
+    link: str
+    mac: str | None = None
+    mtu: int | None = None
+    mtu_from: str | None = None
+    master: str | None = None
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return (NeedLinks(self.where), *((NeedLinks(HOST),) if self.mtu_from else ()))
+
+    def plan(self, draft: Draft) -> None:
+        link = link_at(draft, self.where, self.link)
+        if self.mac is not None and link.mac != self.mac:
+            draft.do(SetLink(self.where, self.link, "mac", self.mac))
+        mtu = self.mtu if self.mtu_from is None else mtu_of(draft, self.mtu_from)
+        if mtu is not None and link.mtu != mtu:
+            if mtu < IPV6_MIN_MTU and any(a.static and a.ip.version == 6 for a in link.addresses):
+                raise Problem(
+                    f"MTU {mtu} of link {self.link} {place(self.where)} is below {IPV6_MIN_MTU}, and the link has IPv6"
+                    " addresses, which the kernel would take off it",
+                    "choose a larger MTU, or remove the addresses first",
+                )
+            draft.do(SetLink(self.where, self.link, "mtu", mtu))
+        if self.master is not None and link.master != self.master:
+            link_at(draft, self.where, self.master, "master", "bridge")
+            draft.do(SetLink(self.where, self.link, "master", self.master))
+
+
+@dataclasses.dataclass(frozen=True)
+class Up:
+    """Whether a link is up; None is not managed."""
+
+    where: NamespaceRef
+    link: str
+    up: bool | None = True
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return (NeedLinks(self.where),)
+
+    def plan(self, draft: Draft) -> None:
+        if self.up is not None and link_at(draft, self.where, self.link).up != self.up:
+            draft.do(SetLink(self.where, self.link, "up", self.up))
+
+
+def mtu_of(draft: Draft, name: str) -> int | None:
+    """The MTU of an interface of the host; ``auto`` is the link of its default route, None where it has none."""
+    state = draft.world.at(HOST)
+    assert state is not None
+    if name != "auto":
+        return link_at(draft, HOST, name, "link").mtu
+    for version in (4, 6):
+        route = state.default_route(version)
+        if route is not None:
+            return state.links[route.devs[0]].mtu
+    return None
+
+
+def rename(draft: Draft, ref: NamespaceRef, old: str, new: str) -> None:
+    """Rename a link where it is; before Linux 6.2 it has to be down for that, and gets back what it loses by it."""
+    link = link_at(draft, ref, old)
+    if not link.up or draft.world.live_rename:
+        draft.do(SetLink(ref, old, "name", new))
+        return
+    before = draft.world.copy()
+    draft.do(SetLink(ref, old, "up", False), SetLink(ref, old, "name", new))
+    renamed = before.at(ref)
+    assert renamed is not None
+    _rename(before, renamed, renamed.links[old], new)
+    draft.do(*bring_back(before, draft.world, ref, new))
+
+
+def report_link(world: World, ref: NamespaceRef, name: str) -> dict[str, object] | None:
+    """The shape in which every module returns a link; None where there is none."""
+    link = world.link(ref, name)
+    if link is None:
+        return None
+    peer = None
+    if link.peer is not None:
+        peer = {"name": link.peer.name, "netns": str(world.reference(link.peer.namespace))}
+    return {
+        "name": link.name,
+        "netns": str(ref),
+        "kind": link.kind,
+        "index": link.index,
+        "mac": link.mac,
+        "mtu": link.mtu,
+        "up": link.up,
+        "state": link.state,
+        "master": link.master,
+        "addresses": shown_addresses(link),
+        "peer": peer,
+    }

@@ -1,0 +1,371 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Named network namespaces: made new, bound from a living one, and ended. Source: ip-netns(8), network_namespaces(7)."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import typing as t
+
+from .._engine import Declaration, Draft, Resource
+from .._errors import Problem
+from .._operation import Call, Operation, words
+from .._values import (
+    HOST,
+    NETNS_DIR,
+    NamespaceRef,
+    parse_namespace,
+    parse_namespace_name,
+    parse_sysctl,
+    parse_sysctl_value,
+)
+from .._world import NameEntry, NamespaceState, Need, NeedFile, NeedLinks, NeedNamespace, NeedPeer, NeedProcesses, World
+from ._file import RECORDS, DropFile, PutFile
+from ._link import MoveLink, Up
+from ._place import empty_namespace, namespace_at
+from ._sysctl import Sysctls
+
+if t.TYPE_CHECKING:
+    from .._kernel._kernel import Kernel
+
+
+def _ref(name: str) -> NamespaceRef:
+    return NamespaceRef("name", name)
+
+
+def _record(name: str) -> str:
+    return f"{RECORDS}/attached.{name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class AddNamespace(Call):
+    name: str
+
+    @property
+    def command(self) -> str:
+        return words("ip", "netns", "add", self.name)
+
+    @property
+    def purpose(self) -> str:
+        return f"create namespace {self.name}"
+
+    def run(self, kernel: Kernel) -> None:
+        kernel.namespaces.create(self.name)
+
+    def simulate(self, world: World) -> None:
+        world.names[self.name] = NameEntry("namespace")
+        empty_namespace(world, _ref(self.name))
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        return (DropNamespace(self.name),)
+
+
+@dataclasses.dataclass(frozen=True)
+class BindNamespace(Call):
+    """Bind a living namespace under a name."""
+
+    name: str
+    source: NamespaceRef
+
+    @property
+    def command(self) -> str:
+        if self.source.kind == "pid":
+            return words("ip", "netns", "attach", self.name, self.source.value)
+        target = f"{NETNS_DIR}/{self.name}"
+        return f"mkdir -p {NETNS_DIR}\n{words('touch', target)}\n{words('mount', '--bind', self.source.path, target)}"
+
+    @property
+    def purpose(self) -> str:
+        return f"bind namespace {self.source} under the name {self.name}"
+
+    def run(self, kernel: Kernel) -> None:
+        kernel.namespaces.bind(self.source, self.name)
+
+    def simulate(self, world: World) -> None:
+        world.names[self.name] = NameEntry("namespace")
+        world.keys[_ref(self.name)] = world.keys[self.source]
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        return (DropNamespace(self.name),)
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordAttachment(Call):
+    """Remember that a namespace was bound from a living one, whose processes are not ours to end."""
+
+    name: str
+
+    @property
+    def command(self) -> str:
+        stat = words("stat", "-L", "-c", "%d:%i", f"{NETNS_DIR}/{self.name}")
+        return f"{stat} | {words('install', '-D', '-m', '0644', '/dev/stdin', _record(self.name))}"
+
+    @property
+    def purpose(self) -> str:
+        return f"record that namespace {self.name} was attached"
+
+    def run(self, kernel: Kernel) -> None:
+        kernel.record_attachment(self.name)
+
+    def simulate(self, world: World) -> None:
+        world.names[self.name] = NameEntry("namespace", attached=True)
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        former = world.files.get(_record(self.name))
+        return (DropFile(_record(self.name)) if former is None else PutFile(_record(self.name), former),)
+
+
+@dataclasses.dataclass(frozen=True)
+class DropNamespace(Call):
+    """Take a namespace's name away; it ends when nothing else holds it. ``vanishing`` are the host's links that end with it."""
+
+    name: str
+    vanishing: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> str:
+        return words("ip", "netns", "del", self.name)
+
+    @property
+    def purpose(self) -> str:
+        return f"remove namespace {self.name}"
+
+    def run(self, kernel: Kernel) -> None:
+        kernel.unbind(self.name, self.vanishing)
+
+    def simulate(self, world: World) -> None:
+        world.names[self.name] = NameEntry("missing")
+        world.keys[_ref(self.name)] = None
+        host = world.at(HOST)
+        for link in self.vanishing:
+            if host is not None:
+                host.links.pop(link, None)
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        return (RebindNamespace(self.name),)
+
+
+@dataclasses.dataclass(frozen=True)
+class RebindNamespace(Call):
+    """Undo a removal: the namespace is still held by a descriptor of this task, with everything in it."""
+
+    name: str
+
+    @property
+    def command(self) -> str:
+        return f"# the namespace {self.name} is bound again from the descriptor that the task holds"
+
+    @property
+    def purpose(self) -> str:
+        return f"bind namespace {self.name} again"
+
+    def run(self, kernel: Kernel) -> None:
+        kernel.rebind(self.name)
+
+    def simulate(self, world: World) -> None:
+        raise NotImplementedError("a rebind is only ever an inverse")
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class EndProcesses(Call):
+    """SIGTERM, and SIGKILL for those that are still there after five seconds. Can't be undone, so it comes last."""
+
+    pids: tuple[int, ...]
+
+    @property
+    def command(self) -> str:
+        pids = words(*self.pids)
+        return (
+            f"kill {pids} 2>/dev/null || true\n"
+            f"for pid in {pids}; do timeout 5 tail --pid=$pid -f /dev/null || kill -KILL $pid 2>/dev/null || true; done"
+        )
+
+    @property
+    def purpose(self) -> str:
+        return f"end the processes {', '.join(map(str, self.pids))}"
+
+    def run(self, kernel: Kernel) -> None:
+        kernel.processes.end(self.pids)
+
+    def simulate(self, world: World) -> None:
+        for state in world.namespaces.values():
+            if state.pids is not None:
+                state.pids = tuple(pid for pid in state.pids if pid not in self.pids)
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        return ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Namespace:
+    """That a name is bound to a network namespace: a new one, or the living one to ``attach``."""
+
+    name: str
+    attach: NamespaceRef | None = None
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        found: list[Need] = [NeedLinks(_ref(self.name)), NeedProcesses(_ref(self.name))]
+        if self.attach is not None:
+            found += [NeedLinks(self.attach), NeedFile(_record(self.name))]
+        entry = world.names.get(self.name)
+        return found + ([NeedFile(_ref(self.name).path)] if entry is not None and entry.state == "stale" else [])
+
+    def plan(self, draft: Draft) -> None:
+        world, ref = draft.world, _ref(self.name)
+        if self.attach is not None:
+            namespace_at(draft, self.attach)
+        if world.names[self.name].state == "stale":
+            remove_stale(draft, self.name)
+        if world.names[self.name].state == "missing":
+            draft.do(AddNamespace(self.name) if self.attach is None else BindNamespace(self.name, self.attach))
+        if self.attach is None:
+            return
+        if world.keys[ref] != world.keys[self.attach]:
+            raise Problem(
+                f"namespace {self.name} exists and is another one than that of {self.attach}",
+                "choose another name, or remove the namespace first",
+            )
+        if not world.names[self.name].attached:
+            draft.do(RecordAttachment(self.name))
+
+
+def remove_stale(draft: Draft, name: str) -> None:
+    """A file that is no namespace lies under /run/netns: left by a crash, or by a boot without a tmpfs."""
+    path = f"{NETNS_DIR}/{name}"
+    if draft.world.files.get(path) is None:
+        raise Problem(f"{path} is neither a namespace nor a plain file", "look what it is, and remove it")
+    draft.do(DropFile(path))
+    draft.world.names[name] = NameEntry("missing")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """That the names are bound to nothing; ``processes`` says what to do with those inside: fail, ignore, terminate."""
+
+    names: tuple[str, ...]
+    processes: str
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        found: list[Need] = [NeedLinks(HOST)]
+        for name in self.names:
+            ref, entry = _ref(name), world.names.get(name)
+            found += [NeedLinks(ref), NeedProcesses(ref)]
+            if entry is not None and entry.state == "stale":
+                found.append(NeedFile(ref.path))
+            if entry is not None and entry.attached:
+                found.append(NeedFile(_record(name)))
+            state = world.at(ref)
+            links = [] if state is None else list(state.links.values())
+            found += [NeedPeer(ref, link.name, HOST) for link in links if link.kind == "veth"]
+        return found
+
+    def plan(self, draft: Draft) -> None:
+        doomed: list[int] = []
+        for name in self.names:
+            entry = draft.world.names[name]
+            if entry.state == "stale":
+                remove_stale(draft, name)
+            elif entry.state == "namespace":
+                doomed += self._end(draft, name, entry)
+        if doomed:
+            draft.do(EndProcesses(tuple(doomed)))
+
+    def _end(self, draft: Draft, name: str, entry: NameEntry) -> tuple[int, ...]:
+        state = draft.world.at(_ref(name))
+        assert state is not None
+        pids = state.pids or ()
+        self._judge(name, pids, entry)
+        ends = not entry.attached and (not pids or self.processes == "terminate")
+        vanishing: list[str] = []
+        if ends:
+            vanishing = [link.peer.name for link in state.links.values() if link.peer is not None and _on_host(draft, link.peer.namespace)]
+            self._save_physical(draft, name, state)
+        draft.do(DropNamespace(name, tuple(vanishing)))
+        if entry.attached:
+            draft.do(DropFile(_record(name)))
+        return pids if self.processes == "terminate" else ()
+
+    def _judge(self, name: str, pids: tuple[int, ...], entry: NameEntry) -> None:
+        shown = ", ".join(map(str, pids[:10])) + (", ..." if len(pids) > 10 else "")
+        if pids and self.processes == "fail":
+            raise Problem(
+                f"namespace {name} still has processes in it (pid {shown})",
+                "end them, or set processes: ignore (they keep the namespace alive) or processes: terminate",
+            )
+        if pids and self.processes == "terminate" and entry.attached:
+            raise Problem(
+                f"namespace {name} was attached, and its processes (pid {shown}) are not the collection's to end",
+                "set processes: ignore, which takes only the name away",
+            )
+
+    def _save_physical(self, draft: Draft, name: str, state: NamespaceState) -> None:
+        """Physical interfaces would fall to the initial namespace of the machine, under a name of the kernel's choice."""
+        host = draft.world.at(HOST)
+        for link in list(state.links.values()):
+            if link.kind is None:
+                if host is not None and link.name in host.links:
+                    raise Problem(
+                        f"the physical interface {link.name} in {name} can't be given back: the host has a link of that"
+                        " name",
+                        "rename one of the two",
+                    )
+                draft.do(MoveLink(_ref(name), link.name, HOST, link.name))
+
+
+def _on_host(draft: Draft, key: str) -> bool:
+    return draft.world.keys.get(HOST) == key
+
+
+# from the options of the module
+
+
+def _attach(text: str | None, names: t.Sequence[str]) -> NamespaceRef | None:
+    if text is None:
+        return None
+    ref = parse_namespace(text)
+    if not text.startswith(("/", "pid:")):
+        raise Problem(f"attach takes no {text!r}", "give pid:N or the absolute path of a living namespace")
+    if len(names) != 1:
+        raise Problem(f"attach goes with one name, and the task gives {len(names)}", "use a task for each")
+    return ref
+
+
+def declare(params: t.Mapping[str, t.Any]) -> Declaration:
+    """Namespaces by name, each with its loopback and its sysctls."""
+    names = tuple(dict.fromkeys(parse_namespace_name(name) for name in params["name"]))
+    if not names:
+        raise Problem("no namespace is named", "give at least one name")
+    values = {parse_sysctl(key): parse_sysctl_value(key, value) for key, value in (params.get("sysctl") or {}).items()}
+    attach = _attach(params.get("attach"), names)
+    resources: list[Resource]
+    if params["state"] == "absent":
+        resources = [Ended(names, params.get("processes") or "fail")]
+    else:
+        resources = [Namespace(name, attach) for name in names]
+        for name in names:
+            if values:
+                resources.append(Sysctls(_ref(name), values))
+            if params.get("loopback") is not None:
+                resources.append(Up(_ref(name), "lo", params["loopback"]))
+
+    def report(world: World) -> dict[str, object]:
+        return {"namespaces": [shown for shown in (_report(world, name) for name in names) if shown is not None]}
+
+    shown = ", ".join(shlex.quote(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    return Declaration(resources, report, f"namespace {shown}")
+
+
+def _report(world: World, name: str) -> dict[str, object] | None:
+    state = world.at(_ref(name))
+    if state is None or world.names[name].state != "namespace":
+        return None
+    return {
+        "name": name,
+        "path": _ref(name).path,
+        "inode": state.inode,
+        "pids": None if state.pids is None else list(state.pids),
+    }

@@ -1,0 +1,322 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""veth pairs: which two links are the declared pair, and how it comes to be where it is declared.
+
+Source: veth(4), ip-link(8), drivers/net/veth.c.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import typing as t
+
+from .._engine import Declaration, Draft, Resource
+from .._errors import Problem
+from .._operation import Index, Message, NamespaceFd, Operation, Request, handle, ip
+from .._values import (
+    IPInterface,
+    NamespaceRef,
+    parse_addresses,
+    parse_interface,
+    parse_mac,
+    parse_mtu,
+    parse_namespace,
+)
+from .._world import End, Link, Need, NeedLinks, NeedNamespace, NeedPeer, World
+from ._address import Addresses
+from ._link import Attributes, DropLink, MoveLink, Up, mtu_of, rename, report_link
+from ._place import described_kind, link_at, namespace_at, place
+
+DEFAULT_MTU = 1500
+
+
+@dataclasses.dataclass(frozen=True)
+class NewEnd:
+    """One end of a pair in the making; None leaves the choice to the kernel."""
+
+    name: str
+    mac: str | None = None
+    mtu: int | None = None
+    index: int | None = None
+
+    def words(self) -> list[object]:
+        found: list[object] = ["name", self.name]
+        for word, value in (("index", self.index), ("mtu", self.mtu), ("address", self.mac)):
+            found += [] if value is None else [word, value]
+        return found
+
+    def attributes(self) -> list[tuple[str, object]]:
+        found: list[tuple[str, object]] = [("IFLA_IFNAME", self.name)]
+        found += [] if self.mtu is None else [("IFLA_MTU", self.mtu)]
+        return found + ([] if self.mac is None else [("IFLA_ADDRESS", self.mac)])
+
+    def link(self, peer: End) -> Link:
+        return Link(self.name, "veth", self.index, self.mac, self.mtu or DEFAULT_MTU, peer=peer)
+
+
+@dataclasses.dataclass(frozen=True)
+class AddVeth(Request):
+    """Create a pair in one message, its peer named and placed: neither end ever stands in a wrong place.
+
+    The kernel takes a master for the first end only; that of the peer needs a message of its own.
+    """
+
+    where_: NamespaceRef
+    first: NewEnd
+    peer_where: NamespaceRef
+    peer: NewEnd
+    master: str | None = None
+
+    @property
+    def where(self) -> NamespaceRef:
+        return self.where_
+
+    @property
+    def command(self) -> str:
+        master = [] if self.master is None else ["master", self.master]
+        add = ip(self.where_, "link", "add", *self.first.words(), *master, "type", "veth", "peer", *self.peer.words())
+        return add if self.peer_where == self.where_ else f"{add} netns {handle(self.peer_where)}"
+
+    @property
+    def purpose(self) -> str:
+        return (
+            f"create the veth pair {self.first.name} {place(self.where_)} and"
+            f" {self.peer.name} {place(self.peer_where)}"
+        )
+
+    def message(self) -> Message:
+        peer: dict[str, object] = {"attrs": self.peer.attributes()}
+        if self.peer.index is not None:
+            peer["index"] = self.peer.index
+        if self.peer_where != self.where_:
+            peer["attrs"] = [*self.peer.attributes(), ("IFLA_NET_NS_FD", NamespaceFd(self.peer_where))]
+        info = {"attrs": [("VETH_INFO_PEER", peer)]}
+        attributes: list[tuple[str, object]] = self.first.attributes()
+        if self.master is not None:
+            attributes.append(("IFLA_MASTER", Index(self.master)))
+        attributes.append(("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", info)]}))
+        fields = {} if self.first.index is None else {"index": self.first.index}
+        return Message("RTM_NEWLINK", ("CREATE", "EXCL"), fields, attributes, names_links=True)
+
+    def simulate(self, world: World) -> None:
+        here, there = world.at(self.where_), world.at(self.peer_where)
+        assert here is not None and there is not None
+        first = self.first.link(End(there.key, self.peer.name))
+        here.links[self.first.name] = dataclasses.replace(first, master=self.master)
+        there.links[self.peer.name] = self.peer.link(End(here.key, self.first.name))
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        return (DropLink(self.where_, self.first.name, None),)
+
+
+@dataclasses.dataclass(frozen=True)
+class VethEnd:
+    """One end as a user declares it; None is not managed."""
+
+    where: NamespaceRef
+    name: str
+    mac: str | None = None
+    mtu: int | None = None
+    mtu_from: str | None = None
+    addresses: tuple[IPInterface, ...] | None = None
+    purge: bool = True
+    up: bool | None = True
+    master: str | None = None
+    force: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} {place(self.where)}"
+
+    def new(self, draft: Draft) -> NewEnd:
+        mtu = self.mtu if self.mtu_from is None else mtu_of(draft, self.mtu_from)
+        return NewEnd(self.name, self.mac, mtu)
+
+    def resources(self) -> list[Resource]:
+        found: list[Resource] = [Attributes(self.where, self.name, self.mac, self.mtu, self.mtu_from, self.master)]
+        if self.addresses is not None:
+            found.append(Addresses(self.where, self.name, self.addresses, self.purge, self.force))
+        return found
+
+    def up_resource(self) -> Resource:
+        return Up(self.where, self.name, self.up)
+
+
+@dataclasses.dataclass(frozen=True)
+class VethPair:
+    """That the pair exists, each end under its name in its namespace; or, ``present`` false, that it does not."""
+
+    first: VethEnd
+    peer: VethEnd | None
+    present: bool = True
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        first, peer = self.first, self.peer
+        ends = [first] if peer is None or not self.present else [first, peer]
+        found: list[Need] = [NeedLinks(end.where) for end in ends]
+        if self.present and any(end.mtu_from for end in ends):
+            found.append(NeedLinks(parse_namespace(None)))
+        if peer is not None and not self.present:
+            found.append(NeedNamespace(peer.where))
+        likely = first.where if peer is None else peer.where
+        if world.link(first.where, first.name) is not None:
+            found.append(NeedPeer(first.where, first.name, likely))
+        elif self.present and peer is not None and world.link(peer.where, peer.name) is not None:
+            found.append(NeedPeer(peer.where, peer.name, first.where))
+        return found
+
+    def plan(self, draft: Draft) -> None:
+        if not self.present:
+            self._plan_absent(draft)
+            return
+        assert self.peer is not None
+        namespace_at(draft, self.first.where)
+        namespace_at(draft, self.peer.where)
+        first, peer = self._link(draft, self.first), self._link(draft, self.peer)
+        if first is not None:
+            self._place(draft, self.first, first, self.peer, peer)
+        elif peer is not None:
+            if peer.peer is None or peer.peer.name != self.first.name:
+                raise Problem(
+                    f"link {self.peer} is taken: it is the end of another pair,"
+                    f" whose other end is {_shown(draft.world, peer)}, not {self.first.name}",
+                    "remove that pair, or choose another name for the peer",
+                )
+            self._place(draft, self.peer, peer, self.first, None)
+        else:
+            self._create(draft, self.peer)
+
+    def _link(self, draft: Draft, end: VethEnd) -> Link | None:
+        link = draft.world.link(end.where, end.name)
+        if link is not None and link.kind != "veth":
+            raise Problem(
+                f"link {end} is taken: it is no veth, but {described_kind(link)}", "remove it, or choose another name"
+            )
+        return link
+
+    def _place(self, draft: Draft, known: VethEnd, link: Link, other: VethEnd, occupant: Link | None) -> None:
+        """``link`` is the end ``known`` of the pair: bring its far end to where ``other`` is declared."""
+        world = draft.world
+        if link.peer is None or world.far_end(link) is None:
+            raise Problem(
+                f"the other end of veth {known} is in a namespace that can't be found",
+                "remove the veth, or name the namespace that holds its other end",
+            )
+        if link.peer == End(world.keys[other.where] or "", other.name):
+            return
+        if occupant is not None:
+            raise Problem(
+                f"link {other} is taken: it is not the other end of {known}, which is {_shown(world, link)}",
+                "remove one of the two pairs, or choose another name",
+            )
+        source = world.reference(link.peer.namespace)
+        if link.peer.namespace == world.keys[other.where]:
+            rename(draft, other.where, link.peer.name, other.name)
+        else:
+            draft.do(MoveLink(source, link.peer.name, other.where, other.name))
+
+    def _create(self, draft: Draft, peer: VethEnd) -> None:
+        if self.first.master is not None:
+            link_at(draft, self.first.where, self.first.master, "master", "bridge")
+        same = draft.world.keys[self.first.where] == draft.world.keys[peer.where]
+        peer_where = self.first.where if same else peer.where
+        draft.do(AddVeth(self.first.where, self.first.new(draft), peer_where, peer.new(draft), self.first.master))
+
+    def _plan_absent(self, draft: Draft) -> None:
+        world, end = draft.world, self.first
+        if end.where.kind in ("path", "pid") and world.at(end.where) is None:
+            namespace_at(draft, end.where)
+        link = self._link(draft, end)
+        if link is None:
+            return
+        far = world.far_end(link)
+        again = None
+        if far is not None and link.peer is not None:
+            again = AddVeth(
+                end.where,
+                NewEnd(link.name, link.mac, link.mtu, link.index),
+                end.where if link.peer.namespace == world.keys[end.where] else world.reference(link.peer.namespace),
+                NewEnd(far.name, far.mac, far.mtu, far.index),
+                link.master,
+            )
+        draft.do(DropLink(end.where, end.name, again))
+
+
+def _shown(world: World, link: Link) -> str:
+    if link.peer is None:
+        return "in a namespace that can't be found"
+    return f"{link.peer.name} {place(world.reference(link.peer.namespace))}"
+
+
+# from the options of the module
+
+
+def _end(options: t.Mapping[str, t.Any], what: str, force: bool) -> VethEnd:
+    if not options.get("name"):
+        raise Problem(f"the {what} of a veth pair has no name", "give it one")
+    name = parse_interface(options["name"])
+    if name == "lo":
+        raise Problem("a veth can't be named lo", "every namespace has its loopback under that name")
+    addresses = options.get("addresses")
+    purge = options.get("purge_addresses")
+    return VethEnd(
+        where=parse_namespace(options.get("netns")),
+        name=name,
+        mac=None if options.get("mac") is None else parse_mac(options["mac"]),
+        mtu=None if options.get("mtu") is None else parse_mtu(options["mtu"], name),
+        mtu_from=_mtu_from(options.get("mtu_from")),
+        addresses=None if addresses is None else parse_addresses(addresses),
+        purge=True if purge is None else purge,
+        up=True if options.get("up") is None else options["up"],
+        master=None if options.get("master") is None else parse_interface(options["master"]),
+        force=force,
+    )
+
+
+def _mtu_from(text: str | None) -> str | None:
+    return text if text in (None, "auto") else parse_interface(text)
+
+
+def _pair(options: t.Mapping[str, t.Any], present: bool, force: bool) -> VethPair:
+    first = _end(options, "first end", force)
+    if present and not options.get("peer"):
+        raise Problem(f"veth {first} has no peer", "declare peer: with at least its name")
+    given = options.get("peer") or {}
+    peer = _end(given, f"peer of {first.name}", force) if present or given.get("name") else None
+    return VethPair(first, peer, present)
+
+
+def _refuse_doubles(pairs: t.Iterable[VethPair]) -> None:
+    taken: set[tuple[NamespaceRef, str]] = set()
+    for pair in pairs:
+        for end in (pair.first, pair.peer):
+            if end is None:
+                continue
+            if (end.where, end.name) in taken:
+                raise Problem(f"link {end} is declared twice", "each end has a name of its own in its namespace")
+            taken.add((end.where, end.name))
+
+
+def declare(params: t.Mapping[str, t.Any]) -> Declaration:
+    """The pairs of a task: all are made first, then what is inside, and the first ends come up last."""
+    present = params["state"] == "present"
+    options = params["pairs"] if params.get("pairs") is not None else [params]
+    pairs = [_pair(each, present, bool(params.get("force"))) for each in options]
+    _refuse_doubles(pairs)
+    resources: list[Resource] = list(pairs)
+    if present:
+        ends = [(pair.first, pair.peer) for pair in pairs if pair.peer is not None]
+        resources += [resource for first, _peer in ends for resource in first.resources()]
+        for _first, peer in ends:
+            resources += [*peer.resources(), peer.up_resource()]
+        resources += [first.up_resource() for first, _peer in ends]
+
+    def report(world: World) -> dict[str, object]:
+        found = [
+            [report_link(world, end.where, end.name) for end in (pair.first, pair.peer) if end is not None]
+            for pair in pairs
+        ]
+        return {"pairs": [links for links in found if any(links)]}
+
+    names = ", ".join(shlex.quote(pair.first.name) for pair in pairs[:3]) + (", ..." if len(pairs) > 3 else "")
+    return Declaration(resources, report, f"veth {names}")
