@@ -52,6 +52,7 @@ EXAMPLES = r"""
       nameservers: [host]
       processes: fail
       state: present
+      check_mode: false
 """
 
 RETURN = r"""

@@ -49,6 +49,7 @@ EXAMPLES = r"""
       nameservers: [host]
       processes: fail
       state: present
+      check_mode: false
 """
 
 RETURN = r"""

@@ -29,6 +29,8 @@ DEFAULT_COUNT = 2
 _STATES = ("present", "absent")
 _INBOUND = ("established", "any")
 _IP_FORWARD = ("interface", "global", "keep")
+# Variables that are promised and not built yet. They would else be passed over in silence.
+_LATER = ("publish", "firewall")
 _PROCESSES = ("fail", "ignore", "terminate")
 
 
@@ -146,6 +148,9 @@ def _lab_names(given: RoleValues) -> tuple[str, ...]:
 def _common(
     given: RoleValues, subnets: tuple[IPNetwork, ...], host: HostView, *, nat: bool, own_interface: str
 ) -> Layout:
+    for name in _LATER:
+        if given.values.get(name):
+            raise given.problem(name, "this comes later", "leave it out")
     uplink = given.uplink()
     if nat:
         _check_nat(given, subnets, uplink, host, own_interface)
@@ -174,7 +179,7 @@ def _check_nat(
         raise given.problem("subnet", "IPv6 NAT comes later", "give an IPv4 subnet alone")
     if own_interface in uplink:
         raise given.problem("uplink", f"{own_interface} is the lab's own interface", "name one that leads outside")
-    if given.values.get("check_mode") is True:
+    if given.truth("check_mode"):
         return  # An earlier task may be about to make the uplink; ns_nat warns of it.
     if uplink == ("auto",) and not host.has_default_route(4):
         raise given.problem("uplink", "the host has no IPv4 default route to tell the uplink by", "name the interface")

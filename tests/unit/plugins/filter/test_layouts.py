@@ -205,6 +205,7 @@ def test_an_isolated_namespace_that_cannot_be_is_refused_in_one_line(changed, me
     ("changed", "message"),
     [
         ({"bridge": "a-bridge-too-long"}, "bridge_lab_bridge: interface name 'a-bridge-too-long' has 17 characters"),
+        ({"publish": [{"port": 80}]}, "bridge_lab_publish: this comes later: leave it out"),
         ({"bridge": "all"}, "bridge_lab_bridge: an interface can't be named 'all'"),
         ({"count": 3, "names": ["a"]}, "bridge_lab_count: bridge_lab_names is given too: leave one of the two out"),
         ({"count": -1}, "bridge_lab_count: -1 is below 0"),
