@@ -167,7 +167,7 @@ def test_with_terminate_the_process_is_ended_and_the_namespace_with_it(host: Hos
 
 def test_a_process_that_does_not_heed_sigterm_is_killed(host: Host) -> None:
     host.apply("netns", name=["red"])
-    pid = host.process_in("red", "trap '' TERM; while :; do sleep 1; done")
+    pid = host.process_in("red", "trap '' TERM; echo; while :; do sleep 1; done")
     host.changed("netns", name=["red"], state="absent", processes="terminate", faulty=False)
     assert not host.alive(pid)
 

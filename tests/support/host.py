@@ -260,16 +260,21 @@ class Host:
 
     # Furnishing
 
-    def process_in(self, netns: str, program: str = "exec sleep 600") -> int:
-        """The pid of a process that lives in a namespace until the test ends."""
-        words = ["sh", "-c", f"echo; {program}"]
+    def process_in(self, netns: str, program: str = "echo; exec sleep 600", ready: str = "") -> int:
+        """The pid of a process that lives in a namespace until the test ends; `ready` is the first line it writes."""
+        words = ["sh", "-c", program]
         where = netns_path(netns)
         started = subprocess.Popen(
             [*(["nsenter", f"--net={where}"] if where else []), *words],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        self._keep(started)
+        self._keep(started, ready)
         return started.pid
+
+    def web_server(self, netns: str) -> None:
+        """A web server in a namespace that answers with the address of its client, until the test ends."""
+        program = Path(__file__).with_name("outside.py")
+        self.process_in(netns, f"exec '{sys.executable}' -S '{program}' serve", ready="listening")
 
     def unnamed_namespace(self, *, label: str = "unnamed") -> int:
         """The pid of a process in a new network namespace that has no name; snapshots look at it under its label."""
@@ -281,9 +286,9 @@ class Host:
         self._watched[label] = f"/proc/{started.pid}/ns/net"
         return started.pid
 
-    def _keep(self, started: subprocess.Popen[bytes]) -> None:
+    def _keep(self, started: subprocess.Popen[bytes], ready: str = "") -> None:
         assert started.stdout is not None
-        assert started.stdout.readline() == b"\n", "the process did not start"
+        assert started.stdout.readline().decode() == f"{ready}\n", "the process did not start"
         self._processes.append(started)
 
     def end(self, pid: int) -> None:
