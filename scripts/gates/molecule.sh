@@ -11,6 +11,8 @@ set -euo pipefail
 # Its own memory is by the name of the checkout's directory and outlives a run that was cut off: then create is skipped,
 # since the host is thought to stand, and all goes on without one.
 export MOLECULE_EPHEMERAL_DIRECTORY=$GATE/memory
+# A run that fails ends before destroy.
+trap '[[ ! -d .cache/molecule ]] || extensions/molecule/host.sh down .cache/molecule' EXIT
 molecule test --all --shared-state | tee "$GATE/said"
 for scenario in extensions/molecule/*/; do
     scenario=$(basename "$scenario")
