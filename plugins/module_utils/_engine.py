@@ -61,10 +61,10 @@ class Draft:
             operation.simulate(self.world)
             self.steps.append(step)
 
-    def expect(self, what: str, advice: str) -> None:
-        """Something that the task builds on is missing: an error, unless it may be assumed to be coming."""
+    def expect(self, what: str, advice: str, lack: str = "does not exist") -> None:
+        """Something that the task builds on is not there: an error, unless it may be assumed to be coming."""
         if not self._assume:
-            raise Problem(f"{what} does not exist", advice)
+            raise Problem(f"{what} {lack}", advice)
         if what not in self.assumed:
             self.assumed.append(what)
 

@@ -1,0 +1,365 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes as a user declares them: which observed route is meant, what of it is managed, and what it shall be."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._engine import Declaration, Draft, Resource
+from .._errors import Problem
+from .._values import IPAddress, IPNetwork, NamespaceRef, parse_interface, parse_ip, parse_namespace, parse_network
+from .._world import (
+    IPV6_DEFAULT_METRIC,
+    PROTO_BOOT,
+    PROTO_KERNEL,
+    PROTO_STATIC,
+    TABLE_MAIN,
+    NamespaceState,
+    Need,
+    NeedLinks,
+    Nexthop,
+    Route,
+    World,
+    any_network,
+)
+from ._place import link_at, namespace_at, place
+from ._routing import SCOPE_NAMES, TABLE_NAMES, DropRoute, PutRoute, reaches, usual_scope
+
+_TABLES = {name: number for number, name in TABLE_NAMES.items()}
+_SCOPES = {name: number for number, name in SCOPE_NAMES.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class WantedRoute:
+    """A route as declared; None is not managed. ``kind``, ``via``, ``dev`` and ``nexthops`` are managed as one."""
+
+    where: NamespaceRef
+    dst: IPNetwork
+    table: int
+    metric: int
+    kind: str | None = None
+    via: IPAddress | None = None
+    dev: str | None = None
+    nexthops: tuple[Nexthop, ...] = ()
+    src: IPAddress | None = None
+    scope: int | None = None
+    onlink: bool | None = None
+    mtu: int | None = None
+
+    def __str__(self) -> str:
+        dst = ("default" if self.dst.version == 4 else "::/0") if self.dst.prefixlen == 0 else str(self.dst)
+        return f"route {dst} {place(self.where)}"
+
+    @property
+    def gateways(self) -> tuple[Nexthop, ...]:
+        return self.nexthops or (Nexthop(self.via, self.dev, 1, bool(self.onlink)),)
+
+    def find(self, state: NamespaceState) -> Route | None:
+        """The observed route of this identity; of several (IPv6 takes one for each link) the one that fits best."""
+        found = [route for route in state.routes if route.identity == (self.dst, self.table, self.metric, 0)]
+        found.sort(key=lambda route: (not self.leads_as(route), route.protocol == PROTO_KERNEL))
+        return found[0] if found else None
+
+    def leads_as(self, route: Route) -> bool:
+        """Whether the managed unit is so."""
+        if route.kind != (self.kind or "unicast"):
+            return False
+        if route.kind != "unicast":
+            return True
+        if self.nexthops or route.nexthops:
+            return _hops(self.nexthops) == _hops(route.nexthops)
+        return route.via == self.via and self.dev in (None, route.dev)
+
+    def says_as(self, route: Route) -> bool:
+        """Whether the other fields that are declared are so."""
+        return (
+            self.src in (None, route.src)
+            and self.scope in (None, route.scope)
+            and self.onlink in (None, route.onlink)
+            and self.mtu in (None, dict(route.metrics).get("mtu"))
+        )
+
+    def matches(self, route: Route) -> bool:
+        """For removal: the identity, and each field given."""
+        return (
+            route.identity == (self.dst, self.table, self.metric, 0)
+            and self.kind in (None, route.kind)
+            and self.via in (None, route.via)
+            and self.dev in (None, route.dev)
+            and (not self.nexthops or _hops(self.nexthops) == _hops(route.nexthops))
+            and self.says_as(route)
+        )
+
+    def made(self, former: Route | None, dev: str | None) -> Route:
+        """The route to be set: what is declared, over what was observed, over what ip-route(8) would choose."""
+        base = former or Route(self.dst)
+        metrics = dict(base.metrics)
+        if self.mtu is not None:
+            metrics["mtu"] = self.mtu
+        unicast = (self.kind or "unicast") == "unicast"
+        route = Route(
+            dst=self.dst,
+            table=self.table,
+            metric=self.metric,
+            kind=self.kind or "unicast",
+            protocol=PROTO_BOOT if base.protocol == PROTO_KERNEL else base.protocol,
+            via=self.via,
+            dev=None if self.nexthops else dev,
+            src=self.src or (base.src if unicast else None),
+            onlink=bool(self.onlink if self.onlink is not None else base.onlink) and unicast,
+            nexthops=self.nexthops,
+            metrics=tuple(sorted(metrics.items())) if unicast else (),
+        )
+        if self.scope is not None:
+            return dataclasses.replace(route, scope=self.scope)
+        chosen = former is not None and former.scope != usual_scope(former) and self.dst.version == 4
+        return dataclasses.replace(route, scope=base.scope if chosen else usual_scope(route))
+
+
+def _hops(hops: t.Iterable[Nexthop]) -> list[tuple[str, str, int]]:
+    return sorted((str(hop.via), hop.dev or "", hop.weight) for hop in hops)
+
+
+@dataclasses.dataclass(frozen=True)
+class RouteSet:
+    """That a route is there, or, ``present`` false, is not."""
+
+    wanted: WantedRoute
+    present: bool = True
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return (NeedLinks(self.wanted.where),)
+
+    def plan(self, draft: Draft) -> None:
+        wanted = self.wanted
+        if not self.present:
+            self._plan_absent(draft)
+            return
+        state = namespace_at(draft, wanted.where)
+        if (wanted.kind or "unicast") == "unicast":
+            wanted = self._with_devs(draft, state)
+        former = wanted.find(state)
+        if former is None or not (wanted.leads_as(former) and wanted.says_as(former)):
+            draft.do(PutRoute(wanted.where, wanted.made(former, wanted.dev), former))
+
+    def _plan_absent(self, draft: Draft) -> None:
+        where = self.wanted.where
+        if where.kind in ("path", "pid"):
+            namespace_at(draft, where)
+        state = draft.world.at(where)
+        for route in [] if state is None else list(state.routes):
+            if self.wanted.matches(route):
+                draft.do(DropRoute(where, route))
+
+    def _with_devs(self, draft: Draft, state: NamespaceState) -> WantedRoute:
+        """The route with the link that each gateway is behind, after making sure that the kernel can take it."""
+        wanted = self.wanted
+        for hop in wanted.gateways:
+            self._check(draft, state, hop)
+        if wanted.src is not None and not _has_address(state, wanted.src):
+            draft.expect(
+                f"address {wanted.src}, which {wanted} prefers as source,", "give it to a link of the namespace first"
+            )
+        hops = tuple(dataclasses.replace(hop, dev=hop.dev or _dev_towards(state, hop.via)) for hop in wanted.gateways)
+        if wanted.nexthops:
+            return dataclasses.replace(wanted, nexthops=hops)
+        former = wanted.find(state)
+        keeps = wanted.dev is None and former is not None and wanted.leads_as(former)
+        return dataclasses.replace(wanted, dev=former.dev if keeps and former is not None else hops[0].dev)
+
+    def _check(self, draft: Draft, state: NamespaceState, hop: Nexthop) -> None:
+        wanted = self.wanted
+        if hop.dev is not None:
+            link = link_at(draft, wanted.where, hop.dev, "dev")
+            if not link.up:
+                draft.expect(
+                    f"link {hop.dev} {place(wanted.where)}, by which {wanted} leaves,", "set it up first", "is not up"
+                )
+        if hop.via is None:
+            return
+        if any(address.ip.ip == hop.via for link in state.links.values() for address in link.addresses):
+            raise Problem(
+                f"gateway {hop.via} of {wanted} is an address of the namespace itself",
+                "name the address of the neighbour that forwards",
+            )
+        if not (wanted.onlink or reaches(state, hop.via, hop.dev)):
+            behind = "" if hop.dev is None else f" behind {hop.dev}"
+            draft.expect(
+                f"gateway {hop.via} of {wanted}",
+                "give a link an address of the gateway's subnet first, or set onlink: true with a dev",
+                f"can't be reached{behind}: no address or direct route of the namespace covers it",
+            )
+
+
+def _has_address(state: NamespaceState, ip: IPAddress) -> bool:
+    return any(address.ip.ip == ip for link in state.links.values() for address in link.addresses)
+
+
+def _dev_towards(state: NamespaceState, via: IPAddress | None) -> str | None:
+    """The link whose subnet holds the gateway, the narrowest one; None where the kernel has to find it."""
+    if via is None:
+        return None
+    found = [
+        (address.ip.network.prefixlen, link.name)
+        for link in state.links.values()
+        for address in link.addresses
+        if address.ip.version == via.version and (via in address.ip.network or address.peer == via)
+    ]
+    found += [
+        (route.dst.prefixlen, route.dev)
+        for route in state.routes
+        if route.via is None and route.dev and route.kind == "unicast" and route.dst.prefixlen and via in route.dst
+    ]
+    return max(found, default=(0, None))[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class NoOtherRoutes:
+    """That the tables hold no routes of protocols boot and static other than the wanted ones."""
+
+    where: NamespaceRef
+    tables: tuple[int, ...]
+    wanted: tuple[WantedRoute, ...]
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return (NeedLinks(self.where),)
+
+    def plan(self, draft: Draft) -> None:
+        kept = {(wanted.dst, wanted.table, wanted.metric, 0) for wanted in self.wanted}
+        for route in list(namespace_at(draft, self.where).routes):
+            ours = route.protocol in (PROTO_BOOT, PROTO_STATIC) and route.table in self.tables
+            if ours and route.identity not in kept:
+                draft.do(DropRoute(self.where, route))
+
+
+# from the options of the module
+
+
+def _number(text: str, known: t.Mapping[str, int], what: str, limit: int) -> int:
+    if text in known:
+        return known[text]
+    if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= limit:
+        raise Problem(f"{what} {text!r} is not known", f"use a number up to {limit}, or {', '.join(sorted(known))}")
+    return int(text)
+
+
+def _destination(options: t.Mapping[str, t.Any], gateways: t.Sequence[IPAddress]) -> IPNetwork:
+    text = options["dst"]
+    if text == "default":
+        return any_network(gateways[0].version if gateways else 4)
+    return parse_network(text, "destination")
+
+
+def _route(options: t.Mapping[str, t.Any], default_netns: str | None, present: bool) -> WantedRoute:
+    """:raises Problem: the fields do not fit together."""
+    via = None if options.get("via") is None else parse_ip(options["via"], "gateway")
+    src = None if options.get("src") is None else parse_ip(options["src"], "source address")
+    hops = tuple(_nexthop(hop) for hop in options.get("nexthops") or ())
+    gateways = [address for address in (via, *(hop.via for hop in hops), src) if address is not None]
+    dst = _destination(options, gateways)
+    where = parse_namespace(options.get("netns") or default_netns)
+    metric = options.get("metric")
+    if metric is not None and not 0 <= metric < 2**32:
+        raise Problem(f"metric {metric} of the route to {dst} is out of range", "use 0 to 4294967295")
+    wanted = WantedRoute(
+        where=where,
+        dst=dst,
+        table=_number(options.get("table") or "main", _TABLES, "routing table", 2**32 - 1) or TABLE_MAIN,
+        metric=(metric or IPV6_DEFAULT_METRIC) if dst.version == 6 else metric or 0,
+        kind=options.get("type"),
+        via=via,
+        dev=None if options.get("dev") is None else parse_interface(options["dev"]),
+        nexthops=hops,
+        src=src,
+        scope=None if options.get("scope") is None else _number(options["scope"], _SCOPES, "scope", 255),
+        onlink=options.get("onlink"),
+        mtu=options.get("mtu"),
+    )
+    for address in gateways:
+        if address.version != dst.version:
+            raise Problem(f"{wanted} mixes families: {address} is IPv{address.version}", "use addresses of one family")
+    if present:
+        _check_fields(wanted)
+    return wanted
+
+
+def _check_fields(wanted: WantedRoute) -> None:
+    leads = wanted.via is not None or wanted.dev is not None or bool(wanted.nexthops)
+    if (wanted.kind or "unicast") == "unicast" and not leads:
+        raise Problem(f"{wanted} leads nowhere", "give via, dev or nexthops")
+    if wanted.kind not in (None, "unicast") and leads:
+        raise Problem(f"{wanted} of type {wanted.kind} can't have via, dev or nexthops", "leave them out")
+    if wanted.onlink and wanted.dev is None:
+        raise Problem(f"{wanted} has onlink without dev", "name the link behind which the gateway is")
+    if wanted.via is not None and wanted.via.is_link_local and wanted.via.version == 6 and wanted.dev is None:
+        raise Problem(f"{wanted} has a link-local gateway without dev", "name the link behind which the gateway is")
+    if wanted.mtu is not None and not 68 <= wanted.mtu <= 65535:
+        raise Problem(f"{wanted} has MTU {wanted.mtu}, which is out of range", "use 68 to 65535 bytes")
+
+
+def _nexthop(options: t.Mapping[str, t.Any]) -> Nexthop:
+    weight = options.get("weight") or 1
+    if not 1 <= weight <= 256:
+        raise Problem(f"weight {weight} of a nexthop is out of range", "use 1 to 256")
+    return Nexthop(
+        via=None if options.get("via") is None else parse_ip(options["via"], "gateway"),
+        dev=None if options.get("dev") is None else parse_interface(options["dev"]),
+        weight=weight,
+    )
+
+
+def declare(params: t.Mapping[str, t.Any]) -> Declaration:
+    """Routes of one or several namespaces; direct ones first, since the others may lead through them."""
+    present = params["state"] == "present"
+    wanted = [_route(options, params.get("netns"), present) for options in params["routes"]]
+    _refuse_doubles(wanted)
+    order = sorted(wanted, key=lambda route: any(hop.via is not None for hop in route.gateways))
+    resources: list[Resource] = [RouteSet(route, present) for route in order]
+    if present and params.get("purge_routes"):
+        places = dict.fromkeys([route.where for route in wanted] or [parse_namespace(params.get("netns"))])
+        for where in places:
+            here = tuple(route for route in wanted if route.where == where)
+            tables = tuple(sorted({route.table for route in here})) or (TABLE_MAIN,)
+            resources.append(NoOtherRoutes(where, tables, here))
+
+    def report(world: World) -> dict[str, object]:
+        found = [_report(world, route) for route in wanted]
+        return {"routes": [shown for shown in found if shown is not None]}
+
+    return Declaration(resources, report, "routes " + ", ".join(dict.fromkeys(place(route.where) for route in wanted)))
+
+
+def _refuse_doubles(wanted: t.Iterable[WantedRoute]) -> None:
+    seen: set[tuple[object, ...]] = set()
+    for route in wanted:
+        identity = (route.where, route.dst, route.table, route.metric)
+        if identity in seen:
+            raise Problem(f"{route} is declared twice", "give the two different metrics or tables, or use nexthops")
+        seen.add(identity)
+
+
+def _report(world: World, wanted: WantedRoute) -> dict[str, object] | None:
+    state = world.at(wanted.where)
+    route = None if state is None else wanted.find(state)
+    if route is None:
+        return None
+    return {
+        "netns": str(wanted.where),
+        "dst": "default" if route.dst.prefixlen == 0 else str(route.dst),
+        "via": _text(route.via),
+        "dev": route.dev,
+        "src": _text(route.src),
+        "metric": route.metric,
+        "table": TABLE_NAMES.get(route.table, str(route.table)),
+        "scope": SCOPE_NAMES.get(route.scope, str(route.scope)),
+        "type": route.kind,
+        "onlink": route.onlink,
+        "mtu": dict(route.metrics).get("mtu"),
+        "nexthops": [{"via": _text(hop.via), "dev": hop.dev, "weight": hop.weight} for hop in route.nexthops],
+    }
+
+
+def _text(address: IPAddress | None) -> str | None:
+    return None if address is None else str(address)
