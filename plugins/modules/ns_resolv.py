@@ -14,9 +14,9 @@ description:
     NAME) shows them to what it runs as C(/etc/resolv.conf) and C(/etc/hosts).
   - Needed because a namespace is not reached by the host's own resolver. On most hosts today F(/etc/resolv.conf) names
     C(127.0.0.53), and inside a namespace nothing listens there.
-  - C(resolv.conf) is written when O(nameservers), O(search) or O(options) is given, and then holds exactly these.
-    C(hosts) is written when O(hosts) is given, and then holds these and the lines of localhost. The other file is
-    left as it is.
+  - C(resolv.conf) is written when O(nameservers), O(search) or O(options) is given. What is left out of the three keeps
+    what the file says. C(hosts) is written when O(hosts) is given, and then holds these and the lines of localhost. The
+    other file is left as it is.
   - The files are replaced at once (a reader sees the old or the new one, never half of it), with mode 0644 in a
     directory of mode 0755, so that users other than root can resolve names too.
   - The namespaces need not exist. No other file in C(/etc/netns/NAME) is touched, nor any of the host's own.

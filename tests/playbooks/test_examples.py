@@ -193,6 +193,7 @@ def play(tasks: Iterable[Task], known: dict[str, Any], directory: Path, *options
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_PIPELINING": "true",
         },
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
