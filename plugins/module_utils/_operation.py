@@ -77,7 +77,7 @@ class NamespaceFd:
     ref: NamespaceRef
 
 
-Attributes = t.Sequence[t.Tuple[str, object]]
+Attributes = t.Sequence[tuple[str, object]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -312,5 +312,3 @@ class NeedDirectory(Need):
 
 def any_network(version: int) -> IPNetwork:
     return ipaddress.ip_network("0.0.0.0/0" if version == 4 else "::/0")
-
-

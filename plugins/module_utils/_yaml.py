@@ -41,5 +41,9 @@ def _under(head: str, item: object, indent: str) -> list[str]:
 
 def _scalar(value: object) -> str:
     if isinstance(value, str):
-        return value if _PLAIN.match(value) and value.lower() not in _WORDS and not value.endswith(":") else json.dumps(value)
+        return (
+            value
+            if _PLAIN.match(value) and value.lower() not in _WORDS and not value.endswith(":")
+            else json.dumps(value)
+        )
     return json.dumps(value)

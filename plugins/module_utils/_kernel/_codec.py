@@ -47,7 +47,7 @@ ROUTE_KINDS = {
     9: "throw",
     10: "nat",
 }
-ROUTE_TYPES = {name: number for number, name in ROUTE_KINDS.items()}
+LEADING_NOWHERE = ("blackhole", "unreachable", "prohibit", "throw")
 _FAMILY = {2: 4, 10: 6}
 
 
@@ -153,16 +153,17 @@ def _route(message: t.Any, names: t.Mapping[int, str]) -> Route:
     version = _FAMILY[message["family"]]
     dst = message.get_attr("RTA_DST")
     hops = message.get_attr("RTA_MULTIPATH") or ()
+    kind = ROUTE_KINDS.get(message["type"], str(message["type"]))
     return Route(
         dst=ipaddress.ip_network(f"{dst}/{message['dst_len']}") if dst else any_network(version),
         table=message.get_attr("RTA_TABLE") or message["table"],
         metric=message.get_attr("RTA_PRIORITY") or 0,
         tos=message["tos"],
-        kind=ROUTE_KINDS.get(message["type"], str(message["type"])),
+        kind=kind,
         scope=message["scope"],
         protocol=message["proto"],
         via=_gateway(message),
-        dev=names.get(message.get_attr("RTA_OIF")),
+        dev=None if kind in LEADING_NOWHERE else names.get(message.get_attr("RTA_OIF")),  # IPv6 says lo
         src=_address(message.get_attr("RTA_PREFSRC")),
         onlink=bool(message["flags"] & RTNH_F_ONLINK),
         nexthops=tuple(

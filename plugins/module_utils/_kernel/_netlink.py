@@ -10,6 +10,7 @@ Source: netlink(7), linux/netlink.h, Documentation/userspace-api/netlink/intro.r
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -39,10 +40,8 @@ class Netlink:
         try:
             for option in (NETLINK_CAP_ACK, NETLINK_EXT_ACK):
                 self._socket.setsockopt(SOL_NETLINK, option, 1)
-            try:
+            with contextlib.suppress(PermissionError):  # in a user namespace; a batch fits the default buffer
                 self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 20)
-            except PermissionError:  # in a user namespace; the batch size is chosen for the default buffer
-                pass
             self._socket.bind((0, 0))
         except BaseException:
             self._socket.close()

@@ -29,7 +29,7 @@ _OPTIONS = {
     "ageing_time": ("IFLA_BR_AGEING_TIME", "ageing_time"),
     "multicast_snooping": ("IFLA_BR_MCAST_SNOOPING", "mcast_snooping"),
 }
-BridgeChanges = t.Tuple[t.Tuple[str, int], ...]
+BridgeChanges = tuple[tuple[str, int], ...]
 
 
 def _info(changes: BridgeChanges) -> tuple[str, object]:
@@ -98,9 +98,7 @@ class SetBridge(Request):
 
     @property
     def command(self) -> str:
-        return ip(
-            self.where_, "link", "set", "dev", self.name, "type", "bridge", *_words(((self.option, self.value),))
-        )
+        return ip(self.where_, "link", "set", "dev", self.name, "type", "bridge", *_words(((self.option, self.value),)))
 
     @property
     def purpose(self) -> str:

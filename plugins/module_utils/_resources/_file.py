@@ -26,7 +26,9 @@ class PutFile(Call):
 
     @property
     def command(self) -> str:
-        return here_document(words("install", "-D", "-m", f"{self.state.mode:04o}", "/dev/stdin", self.path), self.state.content)
+        return here_document(
+            words("install", "-D", "-m", f"{self.state.mode:04o}", "/dev/stdin", self.path), self.state.content
+        )
 
     @property
     def purpose(self) -> str:

@@ -100,7 +100,10 @@ class SetLink(Request):
         assert state is not None
         after = world.excerpt(state.key)
         self.simulate(after)
-        return (SetLink(self.where_, self.link, self.attribute, former), *bring_back(world, after, self.where_, self.link))
+        return (
+            SetLink(self.where_, self.link, self.attribute, former),
+            *bring_back(world, after, self.where_, self.link),
+        )
 
 
 def _rename(world: World, state: NamespaceState, link: Link, new: str) -> None:
@@ -131,9 +134,7 @@ def _follow_port(state: NamespaceState, master: str, port: Link) -> None:
     """A bridge takes the smallest MTU of its ports and a MAC of theirs, unless they were set by hand, which can't be seen."""
     bridge = state.links[master]
     fresh = bridge.index is None
-    state.links[master] = dataclasses.replace(
-        bridge, mtu=min(bridge.mtu, port.mtu), mac=bridge.mac if fresh else None
-    )
+    state.links[master] = dataclasses.replace(bridge, mtu=min(bridge.mtu, port.mtu), mac=bridge.mac if fresh else None)
 
 
 @dataclasses.dataclass(frozen=True)

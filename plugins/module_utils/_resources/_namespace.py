@@ -20,7 +20,7 @@ from .._values import (
     parse_sysctl,
     parse_sysctl_value,
 )
-from .._world import NameEntry, NamespaceState, Need, NeedFile, NeedLinks, NeedNamespace, NeedPeer, NeedProcesses, World
+from .._world import NameEntry, NamespaceState, Need, NeedFile, NeedLinks, NeedPeer, NeedProcesses, World
 from ._file import RECORDS, DropFile, PutFile
 from ._link import MoveLink, Up
 from ._place import empty_namespace, namespace_at
@@ -282,7 +282,11 @@ class Ended:
         ends = not entry.attached and (not pids or self.processes == "terminate")
         vanishing: list[str] = []
         if ends:
-            vanishing = [link.peer.name for link in state.links.values() if link.peer is not None and _on_host(draft, link.peer.namespace)]
+            vanishing = [
+                link.peer.name
+                for link in state.links.values()
+                if link.peer is not None and _on_host(draft, link.peer.namespace)
+            ]
             self._save_physical(draft, name, state)
         draft.do(DropNamespace(name, tuple(vanishing)))
         if entry.attached:

@@ -217,9 +217,7 @@ def rename_in_routes(state: NamespaceState, old: str, new: str) -> None:
         dataclasses.replace(
             route,
             dev=new if route.dev == old else route.dev,
-            nexthops=tuple(
-                dataclasses.replace(hop, dev=new) if hop.dev == old else hop for hop in route.nexthops
-            ),
+            nexthops=tuple(dataclasses.replace(hop, dev=new) if hop.dev == old else hop for hop in route.nexthops),
         )
         for route in state.routes
     ]
@@ -250,11 +248,7 @@ def reaches(state: NamespaceState, gateway: IPAddress, dev: str | None) -> bool:
 def put_back(where: NamespaceRef, before: NamespaceState, after: NamespaceState) -> list[Operation]:
     """The operations that give ``after`` the routes of ``before`` that it has lost, those that others build on first."""
     present = set(after.routes)
-    lost = [
-        route
-        for route in before.routes
-        if route not in present and route.protocol not in (PROTO_KERNEL, PROTO_RA)
-    ]
+    lost = [route for route in before.routes if route not in present and route.protocol not in (PROTO_KERNEL, PROTO_RA)]
     lost.sort(key=lambda route: (route.via is not None or bool(route.nexthops), -route.dst.prefixlen))
     kept = {route.identity: route for route in after.routes if route.nexthops}
     return [PutRoute(where, route, kept.get(route.identity)) for route in lost]

@@ -48,7 +48,7 @@ class SetSysctl(Call):
     def simulate(self, world: World) -> None:
         state = world.at(self.where)
         assert state is not None
-        state.sysctls.update({path: value for path, value in self._reset(state)})
+        state.sysctls.update(self._reset(state))
         state.sysctls[self.path] = self.value
 
     def _reset(self, state: NamespaceState) -> list[tuple[str, str]]:

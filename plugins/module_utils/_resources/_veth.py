@@ -81,8 +81,7 @@ class AddVeth(Request):
     @property
     def purpose(self) -> str:
         return (
-            f"create the veth pair {self.first.name} {place(self.where_)} and"
-            f" {self.peer.name} {place(self.peer_where)}"
+            f"create the veth pair {self.first.name} {place(self.where_)} and {self.peer.name} {place(self.peer_where)}"
         )
 
     def message(self) -> Message:
