@@ -64,7 +64,7 @@ options:
         default: main
       scope:
         description:
-          - How far the destination is, V(global), V(site), V(link), V(host) or a number. Only for IPv4.
+          - How far the destination is, V(global), V(link), V(host), V(nowhere) or a number. Only for IPv4.
           - Left out, the kernel's rule is followed for a new route, which is V(global) with a gateway and V(link)
             without.
         type: str
@@ -116,8 +116,8 @@ options:
     default: present
   purge_routes:
     description:
-      - Whether other routes are removed from the tables that O(routes) names (C(main), if there is none), in the
-        namespaces that the task names.
+      - Whether other routes are removed, in each namespace of O(routes) from the tables that are named there. When
+        O(routes) is empty, that is table C(main) of O(netns).
       - Only routes of protocols C(boot) and C(static) are looked at, that is, those that people and tools add. What
         the kernel makes for the addresses of interfaces, and what DHCP, router advertisements and routing daemons
         add, stays.

@@ -127,8 +127,8 @@ options:
   state:
     description:
       - V(present) makes the pair, or changes the one that exists.
-      - V(absent) removes it. It is enough to say where one of the ends is or was. The pair counts as removed when
-        either end is gone from its place, or its namespace.
+      - V(absent) removes the pair whose first end is called O(name) in O(netns). The peer need not be named. When
+        that end is not there, or its namespace is gone, the pair is gone, since neither end lives without the other.
     type: str
     choices: [present, absent]
     default: present
@@ -252,13 +252,10 @@ EXAMPLES = r"""
       - name: br0-blue
     state: absent
 
-- name: Remove a pair that may be found by either end
+- name: Remove a single pair, by its first end
   nslab.linux.veth:
     name: to-blue
     netns: red
-    peer:
-      name: to-red
-      netns: blue
     state: absent
 """
 

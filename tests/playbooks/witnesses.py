@@ -77,7 +77,7 @@ WITNESSES = [
     Witness("veth", "Pull the plug", "ip -n red -j link show dev to-blue",
             lambda links: "UP" not in links[0]["flags"]),
     Witness("veth", "Remove pairs", "ip -j link show", names("br0", "!br0-red", "!br0-blue")),
-    Witness("veth", "Remove a pair that may be found by either end", "ip -n blue -j link show", names("!to-red")),
+    Witness("veth", "Remove a single pair, by its first end", "ip -n blue -j link show", names("!to-red")),
     Witness("bridge", "A bridge with an address, on the host", "ip -j addr show dev br0",
             has_address("10.1.0.1/24", "fd00:1::1/64")),
     Witness("bridge", "The same bridge, tuned", "ip -j -d link show dev br0",
