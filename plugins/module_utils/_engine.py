@@ -37,12 +37,14 @@ class Resource(t.Protocol):
 class Declaration:
     """What a task declares: the objects, in the order in which they build on each other, and what it returns of them.
 
-    ``report`` gives the returned state, read off any World; ``title`` names the objects in a diff's header.
+    ``report`` gives the returned state, read off any World; ``title`` names the objects in a diff's header, whose text is
+    ``governed``: all that the task may change, where the returned state does not tell it all.
     """
 
     resources: t.Sequence[Resource]
     report: t.Callable[[World], dict[str, object]]
     title: str
+    governed: t.Callable[[World], object] | None = None
 
 
 class Draft:

@@ -95,7 +95,8 @@ def diff(declaration: Declaration, outcome: Outcome) -> dict[str, str]:
 
 
 def _text(declaration: Declaration, world: World) -> str:
-    return to_yaml(_declared(declaration.report(world)))
+    governed = declaration.governed or declaration.report
+    return to_yaml(_declared(governed(world)))
 
 
 def _declared(value: object) -> object:

@@ -66,6 +66,17 @@ def script(changes: Iterable[Change]) -> str:
     return "".join(command(change) + "\n" for change in changes)
 
 
+def shown(changes: Iterable[Change]) -> str:
+    """As `script`, for people to read: what has no text is told as a comment."""
+    lines = []
+    for change in changes:
+        try:
+            lines.append(command(change))
+        except ValueError as error:
+            lines.append(f"# {type(change).__name__}: {error}")
+    return "".join(f"{line}\n" for line in lines)
+
+
 def command(change: Change) -> str:
     """One change as one line, without the line break."""
     table = f"{change.table.family} {_identifier(change.table.name)}"

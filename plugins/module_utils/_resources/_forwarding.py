@@ -176,6 +176,12 @@ def _along(state: NamespaceState, path: str) -> tuple[tuple[str, str], ...]:
     return tuple((other, old) for other, old in state.sysctls.items() if old is not None and left[other] != old)
 
 
+def shown_record(world: World) -> str | None:
+    """The record's text, for a diff."""
+    state = world.files.get(RECORD)
+    return None if state is None else state.content
+
+
 def _write(draft: Draft, where: NamespaceRef, entries: Entries) -> None:
     everywhere = {**read_record(draft.world), str(where): entries}
     shown = {

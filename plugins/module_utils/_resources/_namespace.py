@@ -360,7 +360,11 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
         return {"namespaces": [shown for shown in (_report(world, name) for name in names) if shown is not None]}
 
     shown = ", ".join(shlex.quote(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
-    return Declaration(resources, report, f"namespace {shown}")
+
+    def governed(world: World) -> object:
+        return {name: _governed(world, name, values) for name in names}
+
+    return Declaration(resources, report, f"namespace {shown}", governed)
 
 
 def _report(world: World, name: str) -> dict[str, object] | None:
@@ -372,4 +376,18 @@ def _report(world: World, name: str) -> dict[str, object] | None:
         "path": _ref(name).path,
         "inode": state.inode,
         "pids": None if state.pids is None else list(state.pids),
+    }
+
+
+def _governed(world: World, name: str, values: t.Mapping[str, str]) -> dict[str, object] | str:
+    """What a task may change of a namespace: whether it is there, its loopback, the sysctls named."""
+    state = world.at(_ref(name))
+    if state is None:
+        return world.names[name].state
+    lo = state.links.get("lo")
+    return {
+        "attached": world.names[name].attached,
+        "loopback": "up" if lo is not None and lo.up else "down",
+        "links": sorted(link.name for link in state.links.values() if link.kind is None),
+        "sysctl": {path: state.sysctls.get(path) for path in values},
     }

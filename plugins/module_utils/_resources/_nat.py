@@ -15,7 +15,7 @@ from .._errors import Problem
 from .._operation import Call, Operation, here_document, inside
 from .._ruleset import Table
 from .._ruleset_changes import Change, difference
-from .._ruleset_text import rule_text, script
+from .._ruleset_text import rule_text, script, shown
 from .._values import IPNetwork, NamespaceRef, parse_interface, parse_namespace, parse_network, parse_rule_set_name
 from .._world import TABLE_MAIN, NamespaceState, Need, NeedLinks, NeedTable, World
 from . import _forwarding
@@ -201,7 +201,12 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
     def report(world: World) -> dict[str, object]:
         return {"nat": _report(world, nat)}
 
-    return Declaration(resources, report, f"NAT {nat.name} {place(nat.where)}")
+    def governed(world: World) -> object:
+        state = world.at(nat.where)
+        table = None if state is None or state.table is None else shown(difference(None, state.table))
+        return {**report(world), "table": table, "record": _forwarding.shown_record(world)}
+
+    return Declaration(resources, report, f"NAT {nat.name} {place(nat.where)}", governed)
 
 
 def _source(text: str) -> IPNetwork:

@@ -25,7 +25,7 @@ from .._world import (
     any_network,
 )
 from ._place import link_at, namespace_at, place
-from ._routing import SCOPE_NAMES, TABLE_NAMES, DropRoute, PutRoute, reaches, usual_scope
+from ._routing import SCOPE_NAMES, TABLE_NAMES, DropRoute, PutRoute, reaches, route_words, usual_scope
 
 _TABLES = {name: number for number, name in TABLE_NAMES.items()}
 _SCOPES = {name: number for number, name in SCOPE_NAMES.items()}
@@ -227,11 +227,23 @@ class NoOtherRoutes:
         return (NeedLinks(self.where),)
 
     def plan(self, draft: Draft) -> None:
+        for route in self._surplus(namespace_at(draft, self.where)):
+            draft.do(DropRoute(self.where, route))
+
+    def _surplus(self, state: NamespaceState) -> list[Route]:
         kept = {(wanted.dst, wanted.table, wanted.metric, 0) for wanted in self.wanted}
-        for route in list(namespace_at(draft, self.where).routes):
-            ours = route.protocol in (PROTO_BOOT, PROTO_STATIC) and route.table in self.tables
-            if ours and route.identity not in kept:
-                draft.do(DropRoute(self.where, route))
+        return [
+            route
+            for route in state.routes
+            if route.protocol in (PROTO_BOOT, PROTO_STATIC)
+            and route.table in self.tables
+            and route.identity not in kept
+        ]
+
+    def surplus(self, world: World) -> list[str]:
+        """The routes that are to go, as ip-route(8) writes them."""
+        state = world.at(self.where)
+        return [] if state is None else [" ".join(map(str, route_words(route))) for route in self._surplus(state)]
 
 
 # from the options of the module
@@ -328,7 +340,15 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
         found = [_report(world, route) for route in wanted]
         return {"routes": [shown for shown in found if shown is not None]}
 
-    return Declaration(resources, report, "routes " + ", ".join(dict.fromkeys(place(route.where) for route in wanted)))
+    def governed(world: World) -> object:
+        others = [resource for resource in resources if isinstance(resource, NoOtherRoutes)]
+        purged = {str(each.where): each.surplus(world) for each in others}
+        return {**report(world), **({"others": purged} if others else {})}
+
+    places = ", ".join(dict.fromkeys(place(route.where) for route in wanted)) or place(
+        parse_namespace(params.get("netns"))
+    )
+    return Declaration(resources, report, f"routes {places}", governed)
 
 
 def _refuse_doubles(wanted: t.Iterable[WantedRoute]) -> None:
