@@ -49,7 +49,7 @@ options:
     elements: str
   inside:
     description:
-      - Interfaces of the router towards the networks behind it, such as a bridge. They need not exist in check mode.
+      - Interfaces of the router towards the networks behind it, such as a bridge.
       - Left out, they are found out, as the interfaces that have an address in O(sources) or a route to them.
       - An interface belongs to one rule set. It is an error, which names the other, to use it in a second.
     type: list
@@ -72,7 +72,7 @@ options:
   inbound:
     description:
       - What may come in from the uplink.
-      - V(established) is answers to what was asked from inside, and nothing else.
+      - V(established) is answers to what was asked from inside. New connections are rejected, so that who tries is told.
       - V(any) is new connections too.
     type: str
     choices: [established, any]
@@ -91,6 +91,8 @@ options:
 notes:
   - An accept in our table does not override a drop in that of another firewall. If Docker, ufw or firewalld drops
     what is forwarded on the host, allow it there.
+  - The interfaces and the default route that the task needs must exist. In check mode a missing one is assumed to be
+    coming, with a warning.
   - Look at the rules with C(nft list table inet nslab).
   - The rules do not outlive a reboot.
 seealso:
