@@ -8,6 +8,7 @@ addresses and their routes, spanning tree timers) and what only it chooses (inde
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -18,11 +19,18 @@ from pathlib import Path
 from typing import Any
 
 BATCH = "netns list-id\naddr show\nroute show table all\nrule show\n"
-SYSCTLS = "/proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/* /proc/sys/net/ipv6/conf/*/*"
+# Of the switches of every link those that a lab may come to touch: all of them would take longer than all else.
+SWITCHES = {
+    "ipv4": ("forwarding", "rp_filter", "proxy_arp", "arp_ignore", "promote_secondaries", "route_localnet"),
+    "ipv6": ("forwarding", "force_forwarding", "accept_ra", "accept_dad", "disable_ipv6", "keep_addr_on_down"),
+}
+SYSCTLS = " ".join(
+    ["/proc/sys/net/ipv4/ip_forward"]
+    + [f"/proc/sys/net/{family}/conf/*/{name}" for family, names in SWITCHES.items() for name in names]
+)
 LOOK = f"""
 ip -j -d -b - <<'EOF' || exit 1
 {BATCH}EOF
-ip -6 -j rule show || exit 1
 nft -j list ruleset || exit 1
 grep -s '' {SYSCTLS} "$@"
 exit 0
@@ -37,10 +45,16 @@ OF_THE_KERNEL = {
     "state", "id", "no", "designated_port", "designated_cost", "root_id", "root_port", "root_path_cost",
     "topology_change", "topology_change_detected", "topology_change_ack", "config_pending",
     "hello_timer", "tcn_timer", "topology_change_timer", "gc_timer", "hold_timer", "message_age_timer",
-    "forward_delay_timer", "multicast_router", "altnames",
+    "forward_delay_timer", "multicast_router", "altnames", "bridge_id", "tso_max_size", "tso_max_segs",
 }  # fmt: skip
 LINK_FLAGS = {"UP", "PROMISC", "ALLMULTI", "NOARP"}
-LINK_LOCAL = re.compile(r"^fe80::[0-9a-f]+:[0-9a-f]{1,2}ff:fe[0-9a-f]{2}:[0-9a-f]+$")
+SET_BY_HAND = "3"  # NET_ADDR_SET of linux/netdevice.h
+
+
+class Chosen(str):
+    """A value that the kernel has chosen, and may choose anew: it is as good as any other after it."""
+
+    __slots__ = ()
 
 
 @dataclass
@@ -51,7 +65,7 @@ class Snapshot:
     indexes: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Snapshot) and self.state == other.state
+        return isinstance(other, Snapshot) and not self.differences(other)
 
     def differences(self, other: Snapshot) -> list[str]:
         """Each place where the other differs, as `place: here -> there`."""
@@ -83,10 +97,22 @@ def take(namespaces: dict[str, str], sysctls: tuple[str, ...] = ()) -> Snapshot:
         out, err = process.communicate()
         assert process.returncode == 0, f"the witnesses failed in {name}: {err}"
         raw[name] = parse(out)
+        raw[name]["address_types"] = address_types(paths[name]) if '"bridge"' in out else {}
     indexes = {(name, link["ifname"]): link["ifindex"] for name, seen in raw.items() for link in seen["links"]}
     state: dict[str, Any] = {"files": files}
     state.update({name: normalise(name, seen, raw) for name, seen in raw.items()})
     return Snapshot(state, indexes)
+
+
+def address_types(path: str) -> dict[str, str]:
+    """Of each link in a namespace, where its MAC address comes from (NET_ADDR_*), which only its sysfs tells."""
+    look = "grep -s '' /sys/class/net/*/addr_assign_type"
+    if path:
+        words = ["nsenter", f"--net={path}", "unshare", "--mount", "sh", "-c", f"mount -t sysfs sysfs /sys; {look}"]
+    else:
+        words = ["sh", "-c", look]
+    lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+    return {line.split("/")[4]: line.rpartition(":")[2] for line in lines}
 
 
 def parse(out: str) -> dict[str, Any]:
@@ -99,12 +125,12 @@ def parse(out: str) -> dict[str, Any]:
         documents.append(document)
         while position < len(text) and text[position].isspace():
             position += 1
-    nsids, links, routes, rules4, rules6, ruleset = documents
+    nsids, links, routes, rules, ruleset = documents
     return {
         "nsids": {entry["nsid"]: entry.get("name") for entry in nsids},
         "links": [link for link in links if link],
         "routes": routes,
-        "rules": rules4 + rules6,
+        "rules": rules,
         "nft": ruleset["nftables"],
         "sysctls": dict(line.split(":", 1) for line in lines if line.startswith("/proc/sys/")),
     }
@@ -129,15 +155,21 @@ def normal_link(name: str, link: dict[str, Any], seen: dict[str, Any], all_seen:
         address
         for address in normal.pop("addr_info", [])
         if address.get("local")
-        and not LINK_LOCAL.match(address["local"])
+        and not made_of_a_mac(address["local"])
         # The kernel gives lo its own when it comes up, and leaves the IPv4 one when it goes down.
         and not (link["ifname"] == "lo" and address["scope"] == "host")
     ]
-    # The order matters: the first of a subnet is the primary. That of different families does not.
-    normal["addresses"] = sorted(addresses, key=lambda address: str(address["family"]))
+    # In a subnet of IPv4 the order tells primary and secondaries; between subnets it does not matter, nor in IPv6.
+    normal["addresses"] = sorted(addresses, key=lambda address: str(subnet_of(address)))
     normal["flags"] = sorted(LINK_FLAGS & set(link["flags"]))
     if normal.get("qdisc") in ("noop", "noqueue"):
         del normal["qdisc"]
+    if (
+        link.get("linkinfo", {}).get("info_kind") == "bridge"
+        and seen["address_types"].get(link["ifname"]) != SET_BY_HAND
+    ):
+        # A bridge takes over the address of a port, and keeps none when the last is gone.
+        normal["address"] = Chosen(link["address"])
     if link.get("link_index"):
         normal["peer"] = peer_of(name, link, seen, all_seen)
     return normal
@@ -156,6 +188,17 @@ def peer_of(name: str, link: dict[str, Any], seen: dict[str, Any], all_seen: dic
         for candidate in all_seen[place]["links"]
         if candidate["ifindex"] == link["link_index"] and candidate.get("link_index") == link["ifindex"]
     )
+
+
+def subnet_of(address: dict[str, Any]) -> object:
+    interface = ipaddress.ip_interface(f"{address['local']}/{address['prefixlen']}")
+    return interface.network if interface.version == 4 else interface
+
+
+def made_of_a_mac(address: str) -> bool:
+    """Whether it is a link-local address as the kernel makes it, EUI-64 (RFC 4291); the MAC may have changed since."""
+    parsed = ipaddress.ip_address(address)
+    return parsed.is_link_local and parsed.version == 6 and parsed.packed[11:13] == b"\xff\xfe"
 
 
 def made_by_the_kernel(route: dict[str, Any]) -> bool:
@@ -230,4 +273,4 @@ def differences(one: Any, other: Any, place: str = "") -> list[str]:
         return [
             line for number, pair in enumerate(zip(one, other)) for line in differences(*pair, f"{place}[{number}]")
         ]
-    return [] if one == other else [f"{place}: {json.dumps(one)} -> {json.dumps(other)}"]
+    return [] if one == other or isinstance(one, Chosen) else [f"{place}: {json.dumps(one)} -> {json.dumps(other)}"]
