@@ -179,19 +179,23 @@ def _perform(group: list[Step], kernel: Kernel, done: list[Step]) -> None:
         done.extend(step for step, refused in zip(group, answers) if refused is None)
         for step, refused in zip(group, answers):
             if refused is not None:
-                raise _refusal(step.operation, refused)
+                raise _Refused(step.operation, refused)
         return
     for step in group:
         try:
             kernel.call(step.operation)
         except (KernelRefused, OSError) as error:
-            raise _refusal(step.operation, error) from None
+            raise _Refused(step.operation, error) from None
         done.append(step)
 
 
-def _refusal(operation: Operation, error: KernelRefused | OSError) -> Problem:
-    text = error.text if isinstance(error, KernelRefused) else (error.strerror or str(error))
-    return Problem(f"could not {operation.purpose}: the kernel answered '{text}'", advice_for(error.errno))
+class _Refused(Problem):
+    """An operation that the kernel refused."""
+
+    def __init__(self, operation: Operation, error: KernelRefused | OSError) -> None:
+        text = error.text if isinstance(error, KernelRefused) else (error.strerror or str(error))
+        super().__init__(f"could not {operation.purpose}: the kernel answered '{text}'", advice_for(error.errno))
+        self.errno = error.errno
 
 
 def undo(problem: str, done: t.Sequence[Step], kernel: Kernel) -> Undone:
@@ -200,8 +204,8 @@ def undo(problem: str, done: t.Sequence[Step], kernel: Kernel) -> Undone:
     leftover: list[str] = []
     for step in reversed(done):
         try:
-            for group in _groups([Step(operation, ()) for operation in step.inverse]):
-                _perform(group, kernel, [])
+            for operation in step.inverse:
+                _take_back(operation, kernel)
         except Problem as error:
             leftover.append(f"{step.operation.command} ({error})")
         else:
@@ -209,6 +213,14 @@ def undo(problem: str, done: t.Sequence[Step], kernel: Kernel) -> Undone:
     if leftover:
         problem += "; could not be undone: " + "; ".join(leftover)
     return Undone(problem, undone, leftover)
+
+
+def _take_back(operation: Operation, kernel: Kernel) -> None:
+    try:
+        _perform([Step(operation, ())], kernel, [])
+    except _Refused as refused:
+        if refused.errno not in operation.gone:
+            raise
 
 
 def verify(declaration: Declaration, plan: Plan, kernel: Kernel) -> World:

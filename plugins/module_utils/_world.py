@@ -23,7 +23,10 @@ IPV6_DEFAULT_METRIC = 1024  # IP6_RT_PRIO_USER in include/uapi/linux/ipv6_route.
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """An address of a link. ``flags`` are IFA_F_* of linux/if_addr.h, of which the planner reads the two below."""
+    """An address of a link. ``flags`` are IFA_F_* of linux/if_addr.h, of which the planner reads those below.
+
+    ``lifetime`` is that of a dynamic one: the seconds for which it is preferred, and valid.
+    """
 
     ip: IPInterface
     scope: int = SCOPE_GLOBAL
@@ -31,6 +34,7 @@ class Address:
     label: str | None = None
     broadcast: str | None = None
     peer: IPAddress | None = None
+    lifetime: tuple[int, int] | None = None
 
     PERMANENT: t.ClassVar[int] = 0x80
     SECONDARY: t.ClassVar[int] = 0x01  # for IPv6 the same bit says "temporary"

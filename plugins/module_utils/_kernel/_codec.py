@@ -34,6 +34,7 @@ NLM_F_DUMP = 0x300
 IFF_UP, IFF_LOOPBACK, IFF_PROMISC = 0x1, 0x8, 0x100
 RTM_F_CLONED = 0x200
 RTNH_F_ONLINK = 4
+FOREVER = 0xFFFFFFFF  # INFINITY_LIFE_TIME
 RTEXT_FILTER_SKIP_STATS = 8
 ROUTE_KINDS = {
     1: "unicast",
@@ -134,9 +135,16 @@ def decode_addresses(dump: t.Iterable[bytes]) -> dict[int, list[Address]]:
             label=message.get_attr("IFA_LABEL"),
             broadcast=message.get_attr("IFA_BROADCAST"),
             peer=None if remote == local else ipaddress.ip_address(remote),
+            lifetime=_lifetime(message.get_attr("IFA_CACHEINFO")),
         )
         found.setdefault(message["index"], []).append(address)
     return found
+
+
+def _lifetime(cache: t.Any) -> tuple[int, int] | None:
+    if cache is None or cache["ifa_valid"] == FOREVER:
+        return None
+    return cache["ifa_preferred"], cache["ifa_valid"]
 
 
 def decode_routes(dump: t.Iterable[bytes], names: t.Mapping[int, str]) -> list[Route]:

@@ -8,6 +8,7 @@ Source: ip-address(8), rtnetlink(7), net/ipv4/devinet.c (secondaries), net/ipv4/
 from __future__ import annotations
 
 import dataclasses
+import errno
 import typing as t
 
 from .._engine import Draft
@@ -47,6 +48,8 @@ def _words(address: Address, link: str) -> list[object]:
     for flag, word in ((Address.NODAD, "nodad"), (Address.NOPREFIXROUTE, "noprefixroute")):
         if address.ip.version == 6 and address.flags & flag:
             found.append(word)
+    if address.lifetime is not None:
+        found += ["preferred_lft", address.lifetime[0], "valid_lft", address.lifetime[1]]
     return found
 
 
@@ -59,6 +62,9 @@ def _message(kind: str, flags: tuple[str, ...], address: Address, link: str) -> 
         attributes.append(("IFA_BROADCAST", address.broadcast))
     if address.label not in (None, link):
         attributes.append(("IFA_LABEL", address.label))
+    if address.lifetime is not None:
+        preferred, valid = address.lifetime
+        attributes.append(("IFA_CACHEINFO", {"ifa_preferred": preferred, "ifa_valid": valid, "cstamp": 0, "tstamp": 0}))
     if address.flags & KEPT_FLAGS:
         attributes.append(("IFA_FLAGS", address.flags & KEPT_FLAGS))
     fields = {
@@ -83,9 +89,12 @@ def _siblings(address: Address, others: t.Iterable[Address]) -> list[Address]:
 
 @dataclasses.dataclass(frozen=True)
 class AddAddress(Request):
+    """Add an address; or, where ``former`` is there with a lifetime, make it last as declared."""
+
     where_: NamespaceRef
     link: str
     address: Address
+    former: Address | None = None
 
     @property
     def where(self) -> NamespaceRef:
@@ -93,24 +102,29 @@ class AddAddress(Request):
 
     @property
     def command(self) -> str:
-        return ip(self.where_, "addr", "add", *_words(self.address, self.link))
+        return ip(self.where_, "addr", "replace" if self.former else "add", *_words(self.address, self.link))
 
     @property
     def purpose(self) -> str:
         return f"add address {self.address.ip} to link {self.link} {place(self.where_)}"
 
     def message(self) -> Message:
-        return _message("RTM_NEWADDR", ("CREATE", "EXCL"), self.address, self.link)
+        flags = ("CREATE", "REPLACE" if self.former else "EXCL")
+        return _message("RTM_NEWADDR", flags, self.address, self.link)
 
     def simulate(self, world: World) -> None:
         link = world.link(self.where_, self.link)
         assert link is not None
-        secondary = Address.SECONDARY if _siblings(self.address, link.addresses) else 0
-        flags = (self.address.flags & KEPT_FLAGS) | Address.PERMANENT | secondary
+        others = tuple(address for address in link.addresses if address != self.former)
+        secondary = Address.SECONDARY if _siblings(self.address, others) else 0
+        lasting = Address.PERMANENT if self.address.lifetime is None else 0
+        flags = (self.address.flags & KEPT_FLAGS) | lasting | secondary
         new = dataclasses.replace(self.address, flags=flags)
-        world.put(self.where_, dataclasses.replace(link, addresses=(*link.addresses, new)))
+        world.put(self.where_, dataclasses.replace(link, addresses=(*others, new)))
 
     def invert(self, world: World) -> tuple[Operation, ...]:
+        if self.former is not None:
+            return (AddAddress(self.where_, self.link, self.former, self.address),)
         return (DropAddress(self.where_, self.link, self.address),)
 
 
@@ -126,15 +140,20 @@ class DropAddress(Request):
 
     @property
     def command(self) -> str:
-        plain = dataclasses.replace(self.address, flags=0, label=None, broadcast=None, scope=SCOPE_GLOBAL)
+        plain = dataclasses.replace(
+            self.address, flags=0, label=None, broadcast=None, scope=SCOPE_GLOBAL, lifetime=None
+        )
         return ip(self.where_, "addr", "del", *_words(plain, self.link))
 
     @property
     def purpose(self) -> str:
         return f"remove address {self.address.ip} from link {self.link} {place(self.where_)}"
 
+    gone = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV})
+
     def message(self) -> Message:
-        return _message("RTM_DELADDR", (), dataclasses.replace(self.address, label=None), self.link)
+        plain = dataclasses.replace(self.address, label=None, lifetime=None)
+        return _message("RTM_DELADDR", (), plain, self.link)
 
     def simulate(self, world: World) -> None:
         state, link = world.at(self.where_), world.link(self.where_, self.link)
@@ -226,7 +245,8 @@ class Addresses:
         for address in first:
             self._drop(draft, address)
         for address in added:
-            draft.do(AddAddress(self.where, self.link, address))
+            former = next((other for other in link.addresses if other.ip == address.ip and other not in dropped), None)
+            draft.do(AddAddress(self.where, self.link, address, former))
         for address in dropped:
             self._drop(draft, address)
         for address in (*kept, *added):

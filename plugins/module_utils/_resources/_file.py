@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import os
 import typing as t
 
@@ -56,6 +57,8 @@ class DropFile(Call):
     @property
     def purpose(self) -> str:
         return f"remove file {self.path}"
+
+    gone = frozenset({errno.ENOENT})
 
     def run(self, kernel: Kernel) -> None:
         kernel.files.remove(self.path)

@@ -8,18 +8,21 @@ Source: ip-link(8), rtnetlink(7), net/core/rtnetlink.c, net/core/dev.c.
 from __future__ import annotations
 
 import dataclasses
+import errno
+import ipaddress
 import typing as t
 
 from .._engine import Draft
 from .._errors import Problem
 from .._operation import Index, Message, NamespaceFd, Operation, Request, handle, ip
 from .._values import HOST, NamespaceRef
-from .._world import Address, End, Link, NamespaceState, Need, NeedLinks, World
-from ._address import AddAddress, shown_addresses
+from .._world import SCOPE_HOST, Address, End, Link, NamespaceState, Need, NeedLinks, World
+from ._address import AddAddress, DropAddress, shown_addresses
 from ._place import link_at, place
 from ._routing import forget_routes, put_back, rename_in_routes
 
 IFF_UP, IFF_PROMISC = 0x1, 0x100
+LOCALHOST = Address(ipaddress.ip_interface("127.0.0.1/8"), scope=SCOPE_HOST)
 IPV6_MIN_MTU = 1280  # below it the kernel takes IPv6 off the link
 
 
@@ -79,7 +82,9 @@ class SetLink(Request):
             _rename(world, state, link, str(self.value))
             return
         state.links[link.name] = changed
-        if self.attribute == "up" and not self.value:
+        if self.attribute == "up" and self.value and link.kind == "loopback":
+            _gain_localhost(state, changed)
+        elif self.attribute == "up" and not self.value:
             forget_routes(state, link.name)
             _lose_ipv6(state, link.name)
         elif self.attribute == "mtu" and t.cast(int, self.value) < IPV6_MIN_MTU:
@@ -98,12 +103,13 @@ class SetLink(Request):
             return ()  # a MAC address that the kernel has yet to choose
         state = world.at(self.where_)
         assert state is not None
+        back = SetLink(self.where_, self.link, self.attribute, former)
         after = world.excerpt(state.key)
         self.simulate(after)
-        return (
-            SetLink(self.where_, self.link, self.attribute, former),
-            *bring_back(world, after, self.where_, self.link),
-        )
+        back.simulate(after)
+        left = state.links.get(str(self.value)) if self.attribute == "master" else None
+        bridge = () if left is None else keep_mac(state, self.where_, left, self.link)
+        return (back, *bring_back(world, after, self.where_, self.link), *bridge)
 
 
 def _rename(world: World, state: NamespaceState, link: Link, new: str) -> None:
@@ -128,6 +134,18 @@ def _lose_ipv6(state: NamespaceState, name: str) -> None:
     state.links[name] = dataclasses.replace(
         link, addresses=tuple(address for address in link.addresses if address.ip.version == 4)
     )
+
+
+def _gain_localhost(state: NamespaceState, lo: Link) -> None:
+    """The kernel gives a loopback its IPv4 address when it first comes up, and leaves it there."""
+    if not any(address.ip == LOCALHOST.ip for address in lo.addresses):
+        state.links[lo.name] = dataclasses.replace(lo, addresses=(*lo.addresses, LOCALHOST))
+
+
+def keep_mac(state: NamespaceState, where: NamespaceRef, bridge: Link, port: str) -> tuple[SetLink, ...]:
+    """A bridge that loses its last port loses its MAC too: give it back when ``port`` is taken out again."""
+    others = [name for name in state.ports(bridge.name) if name != port]
+    return () if others or bridge.mac is None else (SetLink(where, bridge.name, "mac", bridge.mac),)
 
 
 def _follow_port(state: NamespaceState, master: str, port: Link) -> None:
@@ -205,6 +223,8 @@ class DropLink(Request):
     def purpose(self) -> str:
         return f"remove link {self.link} {place(self.where_)}"
 
+    gone = frozenset({errno.ENODEV})
+
     def message(self) -> Message:
         return Message("RTM_DELLINK", (), {"index": Index(self.link)}, names_links=True)
 
@@ -243,7 +263,7 @@ def _remove(state: NamespaceState, name: str) -> None:
 
 
 def bring_back(before: World, after: World, ref: NamespaceRef, name: str) -> list[Operation]:
-    """The operations that give a link in ``after`` what it had in ``before`` and has lost, and the routes of its namespace.
+    """The operations that make a link in ``after`` what it was in ``before``, and bring back the routes of its namespace.
 
     What the kernel makes itself (link-local addresses, connected routes) comes back by itself.
     """
@@ -259,6 +279,9 @@ def bring_back(before: World, after: World, ref: NamespaceRef, name: str) -> lis
     operations += [AddAddress(ref, name, address) for address in lost]
     if was.up and not now.up:
         operations.append(SetLink(ref, name, "up", True))
+    known = {address.ip for address in was.addresses}
+    gained = [address for address in now.addresses if address.ip not in known]
+    operations += [DropAddress(ref, name, address) for address in gained]
     return operations + put_back(ref, state, state_now)
 
 

@@ -345,10 +345,10 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
         purged = {str(each.where): each.surplus(world) for each in others}
         return {**report(world), **({"others": purged} if others else {})}
 
-    places = ", ".join(dict.fromkeys(place(route.where) for route in wanted)) or place(
+    shown = ", ".join(dict.fromkeys(place(route.where) for route in wanted)) or place(
         parse_namespace(params.get("netns"))
     )
-    return Declaration(resources, report, f"routes {places}", governed)
+    return Declaration(resources, report, f"routes {shown}", governed)
 
 
 def _refuse_doubles(wanted: t.Iterable[WantedRoute]) -> None:

@@ -8,6 +8,7 @@ Source: ip-route(8), rtnetlink(7), net/ipv4/fib_semantics.c, net/ipv6/route.c.
 from __future__ import annotations
 
 import dataclasses
+import errno
 
 from .._operation import Index, Message, Operation, Request, ip
 from .._values import IPAddress, NamespaceRef
@@ -181,6 +182,8 @@ class DropRoute(Request):
     @property
     def purpose(self) -> str:
         return f"remove route {' '.join(map(str, route_words(self.route)))} {place(self.where_)}"
+
+    gone = frozenset({errno.ESRCH, errno.ENODEV})
 
     def message(self) -> Message:
         return route_message("RTM_DELROUTE", (), self.route)

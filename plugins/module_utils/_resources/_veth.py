@@ -25,7 +25,7 @@ from .._values import (
 )
 from .._world import End, Link, Need, NeedLinks, NeedNamespace, NeedPeer, World
 from ._address import Addresses
-from ._link import Attributes, DropLink, MoveLink, Up, mtu_of, rename, report_link
+from ._link import Attributes, DropLink, MoveLink, Up, keep_mac, mtu_of, rename, report_link
 from ._place import described_kind, link_at, namespace_at, place
 
 DEFAULT_MTU = 1500
@@ -106,7 +106,11 @@ class AddVeth(Request):
         there.links[self.peer.name] = self.peer.link(End(here.key, self.first.name))
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        return (DropLink(self.where_, self.first.name, None),)
+        state = world.at(self.where_)
+        assert state is not None
+        bridge = None if self.master is None else state.links[self.master]
+        kept = () if bridge is None else keep_mac(state, self.where_, bridge, self.first.name)
+        return (DropLink(self.where_, self.first.name, None), *kept)
 
 
 @dataclasses.dataclass(frozen=True)
