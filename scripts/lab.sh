@@ -26,11 +26,11 @@ mkdir -p "$logs"
 export ANSIBLE_CONFIG=$checkout/scripts/ansible.cfg ANSIBLE_HOME=$cache/lab/ansible ANSIBLE_REMOTE_TEMP=$cache/lab/tmp
 export ANSIBLE_NOCOLOR=1 ANSIBLE_FORCE_COLOR=0
 
-# playbook LOG WHAT...: runs it, shows it as one line and keeps what it said in .cache/lab/LOG.log.
+# playbook LOG SAYING WHAT...: runs it, shows it as one line and keeps what it said in .cache/lab/LOG.log.
 playbook() {
-    local log=$logs/$1.log began=${EPOCHREALTIME/[^0-9]/}
-    shift
-    printf '  ansible-playbook %s' "$*"
+    local log=$logs/$1.log saying=$2 began=${EPOCHREALTIME/[^0-9]/}
+    shift 2
+    printf '  %s' "$saying"
     if ! ansible-playbook -v "$@" >"$log" 2>&1 </dev/null; then
         printf '\n'
         stop "the playbook failed: $(grep -m1 -E '^(\[ERROR\]|ERROR|fatal)' "$log" || tail -n1 "$log") (all it said: ${log#"$checkout"/})"
@@ -44,7 +44,7 @@ lab=(nslab.linux.bridge_lab -e bridge_lab_count=3)
 
 if [[ $remove == yes ]]; then
     [[ $where == host ]] || stop "the lab in the sandbox vanishes by itself; --remove goes with --host"
-    playbook remove "${lab[@]}" -e bridge_lab_state=absent
+    playbook remove "ansible-playbook ${lab[*]} -e bridge_lab_state=absent" "${lab[@]}" -e bridge_lab_state=absent
     exit
 fi
 
@@ -59,9 +59,9 @@ else
     outside=$(ip -4 route show default | sed -nE '1s/.*via ([0-9.]+).*/\1/p')
 fi
 
-playbook first "${lab[@]}"
-playbook probe scripts/lab_probe.yml -e where="$where" -e outside="$outside" -e probed="$logs/probed.json"
-playbook second "${lab[@]}"
+playbook first "ansible-playbook ${lab[*]}" "${lab[@]}"
+playbook probe "probes, by nslab.linux.ns_probe" scripts/lab_probe.yml -e where="$where" -e outside="$outside" -e probed="$logs/probed.json"
+playbook second "the same again" "${lab[@]}"
 [[ $changed == changed=0 ]] || stop "the second run changed something; what it said: ${logs#"$checkout"/}/second.log"
 
 python scripts/lab_picture.py --where "$where" --bridge nslab0 --probed "$logs/probed.json"

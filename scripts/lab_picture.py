@@ -75,8 +75,12 @@ def picture(bridge: str, where: str) -> list[str]:
 def probe_lines(probed: list[dict[str, Any]]) -> list[str]:
     lines = []
     for probe in probed:
-        # A probe that was expected to fail, and did, is as good as an answer.
-        verdict = "as expected" if probe["ok"] else "NOT AS EXPECTED"
+        if not probe["ok"]:
+            verdict = "NOT AS EXPECTED"
+        elif probe.get("error"):
+            verdict = "fails, rightly"
+        else:
+            verdict = "answers"
         if probe.get("rtt_ms") is not None:
             said = f"{probe['rtt_ms']:.1f} ms"
         else:
