@@ -198,7 +198,7 @@ class Rule:
 
     An address can only be compared after a test of the network protocol, a port after one of the transport protocol.
     nft writes these tests where they are missing and the kernel keeps no trace of who wrote them, so they are
-    put in here: `Rule((AddressIn(...),))` and the same rule read back are equal.
+    put in here, once: `Rule((AddressIn(...),))` and the same rule read back are equal.
     """
 
     expressions: tuple[Expression, ...]
@@ -210,20 +210,21 @@ class Rule:
 
 def _with_protocol_tests(expressions: tuple[Expression, ...]) -> tuple[Expression, ...]:
     complete: list[Expression] = []
-    network: Optional[int] = None
-    transport: Optional[str] = None
+    network: Optional[NetworkProtocol] = None
+    transport: Optional[TransportProtocol] = None
     for expression in expressions:
-        if isinstance(expression, AddressIn) and network != expression.network.version:
-            network = expression.network.version
-            complete.append(NetworkProtocol(network))
-        elif isinstance(expression, DestinationPort) and transport != expression.protocol:
-            transport = expression.protocol
-            complete.append(TransportProtocol(transport))
-        elif isinstance(expression, NetworkProtocol):
-            network = expression.version
-        elif isinstance(expression, TransportProtocol):
-            transport = expression.name
-        complete.append(expression)
+        if isinstance(expression, (NetworkProtocol, AddressIn)):
+            version = expression.version if isinstance(expression, NetworkProtocol) else expression.network.version
+            if network != NetworkProtocol(version):
+                network = NetworkProtocol(version)
+                complete.append(network)
+        elif isinstance(expression, (TransportProtocol, DestinationPort)):
+            name = expression.name if isinstance(expression, TransportProtocol) else expression.protocol
+            if transport != TransportProtocol(name):
+                transport = TransportProtocol(name)
+                complete.append(transport)
+        if not isinstance(expression, (NetworkProtocol, TransportProtocol)):
+            complete.append(expression)
     return tuple(complete)
 
 

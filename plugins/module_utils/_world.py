@@ -74,14 +74,14 @@ class Link:
     """An interface. ``kind`` is the kernel's (veth, bridge, ...), None for a physical one, ``loopback`` for lo.
 
     ``peer`` is known once its namespace has been observed; until then ``peer_index`` and ``peer_nsid`` (None: the same
-    namespace) tell the kernel rooms where to look. ``index``, ``mac`` and ``state`` are None where the kernel has yet to choose.
+    namespace) tell the kernel rooms where to look. ``index``, ``mac``, ``mtu`` and ``state`` are None where the kernel has yet to choose.
     """
 
     name: str
     kind: str | None
     index: int | None = None
     mac: str | None = None
-    mtu: int = 1500
+    mtu: int | None = 1500
     up: bool = False
     promisc: bool = False
     state: str | None = None

@@ -21,6 +21,7 @@ from ._place import described_kind, link_at, namespace_at, place
 
 MAX_PORTS = 1023  # BR_PORT_BITS is 10, and port 0 is none
 CENTISECONDS = 100
+FORWARD_DELAY_WITH_STP = (200, 3000)
 
 # by field of BridgeOptions: the kernel's attribute, and the word of ip-link(8)
 _OPTIONS = {
@@ -42,8 +43,13 @@ def _words(changes: BridgeChanges) -> list[object]:
 
 
 def _changed(options: BridgeOptions, changes: BridgeChanges) -> BridgeOptions:
+    """The options afterwards: while STP is on the kernel keeps the forward delay between 2 and 30 seconds."""
     values = {name: type(getattr(options, name))(value) for name, value in changes}
-    return dataclasses.replace(options, **values)
+    changed = dataclasses.replace(options, **values)
+    if not changed.stp:
+        return changed
+    low, high = FORWARD_DELAY_WITH_STP
+    return dataclasses.replace(changed, forward_delay=max(low, min(changed.forward_delay, high)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,7 +122,12 @@ class SetBridge(Request):
     def invert(self, world: World) -> tuple[Operation, ...]:
         link = world.link(self.where_, self.name)
         assert link is not None and link.bridge is not None
-        return (SetBridge(self.where_, self.name, self.option, int(getattr(link.bridge, self.option))),)
+        back = SetBridge(self.where_, self.name, self.option, int(getattr(link.bridge, self.option)))
+        there = _changed(link.bridge, ((self.option, self.value),))
+        left = _changed(there, ((back.option, back.value),))
+        if left.forward_delay == link.bridge.forward_delay:
+            return (back,)
+        return (back, SetBridge(self.where_, self.name, "forward_delay", link.bridge.forward_delay))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,12 +157,23 @@ class Bridge:
         if not self.present:
             if link is not None:
                 self._plan_absent(draft, link)
-        elif link is None or link.bridge is None:
+            return
+        self._check_delay(BridgeOptions() if link is None or link.bridge is None else link.bridge)
+        if link is None or link.bridge is None:
             draft.do(AddBridge(self.where, self.name, self.options, self.mac))
         else:
             for option, value in self.options:
                 if int(getattr(link.bridge, option)) != value:
                     draft.do(SetBridge(self.where, self.name, option, value))
+
+    def _check_delay(self, observed: BridgeOptions) -> None:
+        wanted = dict(self.options)
+        delay, (low, high) = wanted.get("forward_delay"), FORWARD_DELAY_WITH_STP
+        if delay is not None and wanted.get("stp", observed.stp) and not low <= delay <= high:
+            raise Problem(
+                f"forward_delay {delay / CENTISECONDS:g} of bridge {self.name} {place(self.where)} is out of range",
+                f"while STP is on the kernel takes {low // CENTISECONDS} to {high // CENTISECONDS} seconds",
+            )
 
     def _plan_absent(self, draft: Draft, link: Link) -> None:
         state = draft.world.at(self.where)
@@ -194,7 +216,11 @@ class Ports:
             )
         on_host = draft.world.keys.get(HOST) == state.key
         for port in missing:
-            link_at(draft, self.where, port, "port")
+            if link_at(draft, self.where, port, "port").kind == "bridge":
+                raise Problem(
+                    f"{port} {place(self.where)} is a bridge, and can't be a port of bridge {self.bridge}",
+                    "join two bridges by a veth pair",
+                )
             if on_host and state.carries_default_route(port) and not self.force:
                 raise Problem(
                     f"interface {port} carries the host's default route, and as a port of {self.bridge} it would no"
@@ -212,7 +238,7 @@ class Ports:
 
 def _options(params: t.Mapping[str, t.Any]) -> BridgeChanges:
     found: list[tuple[str, int]] = []
-    for name in ("stp", "multicast_snooping"):
+    for name in ("stp", "multicast_snooping"):  # STP before the delay, which the kernel adjusts when it starts
         if params.get(name) is not None:
             found.append((name, int(params[name])))
     for name in ("forward_delay", "ageing_time"):

@@ -23,6 +23,7 @@ from ._routing import forget_routes, put_back, rename_in_routes
 
 IFF_UP, IFF_PROMISC = 0x1, 0x100
 LOCALHOST = Address(ipaddress.ip_interface("127.0.0.1/8"), scope=SCOPE_HOST)
+MAX_MTU = 65535
 IPV6_MIN_MTU = 1280  # below it the kernel takes IPv6 off the link
 
 
@@ -90,8 +91,10 @@ class SetLink(Request):
         elif self.attribute == "mtu" and t.cast(int, self.value) < IPV6_MIN_MTU:
             forget_routes(state, link.name, 6)
             _lose_ipv6(state, link.name)
-        elif self.attribute == "master" and self.value is not None:
-            _follow_port(state, str(self.value), changed)
+        elif self.attribute == "master":
+            for bridge in (link.master, self.value):
+                if bridge is not None:
+                    _follow_port(state, str(bridge), changed)
 
     def invert(self, world: World) -> tuple[Operation, ...]:
         link = world.link(self.where_, self.link)
@@ -149,10 +152,13 @@ def keep_mac(state: NamespaceState, where: NamespaceRef, bridge: Link, port: str
 
 
 def _follow_port(state: NamespaceState, master: str, port: Link) -> None:
-    """A bridge takes the smallest MTU of its ports and a MAC of theirs, unless they were set by hand, which can't be seen."""
+    """A bridge goes by the MTU and MAC of its ports, unless they were set by hand, which can't be seen of one that is there."""
     bridge = state.links[master]
-    fresh = bridge.index is None
-    state.links[master] = dataclasses.replace(bridge, mtu=min(bridge.mtu, port.mtu), mac=bridge.mac if fresh else None)
+    if bridge.index is None:
+        smallest = None if bridge.mtu is None or port.mtu is None else min(bridge.mtu, port.mtu)
+        state.links[master] = dataclasses.replace(bridge, mtu=smallest)
+    else:
+        state.links[master] = dataclasses.replace(bridge, mtu=None, mac=None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -345,12 +351,17 @@ def mtu_of(draft: Draft, name: str) -> int | None:
     state = draft.world.at(HOST)
     assert state is not None
     if name != "auto":
-        return link_at(draft, HOST, name, "link").mtu
+        return _veth_mtu(link_at(draft, HOST, name, "link"))
     for version in (4, 6):
         route = state.default_route(version)
         if route is not None:
-            return state.links[route.devs[0]].mtu
+            return _veth_mtu(state.links[route.devs[0]])
     return None
+
+
+def _veth_mtu(link: Link) -> int | None:
+    """The MTU of a link, as far as a veth or a bridge can take it: a loopback has one byte more."""
+    return None if link.mtu is None else min(link.mtu, MAX_MTU)
 
 
 def rename(draft: Draft, ref: NamespaceRef, old: str, new: str) -> None:

@@ -249,11 +249,13 @@ class NoOtherRoutes:
 # from the options of the module
 
 
-def _number(text: str, known: t.Mapping[str, int], what: str, limit: int) -> int:
+def _number(text: str, known: t.Mapping[str, int], what: str, least: int, most: int) -> int:
     if text in known:
         return known[text]
-    if not text.isascii() or not text.isdigit() or not 0 <= int(text) <= limit:
-        raise Problem(f"{what} {text!r} is not known", f"use a number up to {limit}, or {', '.join(sorted(known))}")
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise Problem(
+            f"{what} {text!r} is not known", f"use a number, {least} to {most}, or {', '.join(sorted(known))}"
+        )
     return int(text)
 
 
@@ -278,14 +280,14 @@ def _route(options: t.Mapping[str, t.Any], default_netns: str | None, present: b
     wanted = WantedRoute(
         where=where,
         dst=dst,
-        table=_number(options.get("table") or "main", _TABLES, "routing table", 2**32 - 1) or TABLE_MAIN,
+        table=_number(options.get("table") or "main", _TABLES, "routing table", 1, 2**32 - 1),
         metric=(metric or IPV6_DEFAULT_METRIC) if dst.version == 6 else metric or 0,
         kind=options.get("type"),
         via=via,
         dev=None if options.get("dev") is None else parse_interface(options["dev"]),
         nexthops=hops,
         src=src,
-        scope=None if options.get("scope") is None else _number(options["scope"], _SCOPES, "scope", 255),
+        scope=None if options.get("scope") is None else _number(options["scope"], _SCOPES, "scope", 0, 255),
         onlink=options.get("onlink"),
         mtu=options.get("mtu"),
     )
