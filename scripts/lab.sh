@@ -64,10 +64,9 @@ playbook probe "probes, by nslab.linux.ns_probe" scripts/lab_probe.yml -e where=
 playbook second "the same again" "${lab[@]}"
 [[ $changed == changed=0 ]] || stop "the second run changed something; what it said: ${logs#"$checkout"/}/second.log"
 
-python scripts/lab_picture.py --where "$where" --bridge nslab0 --probed "$logs/probed.json"
+python scripts/lab_picture.py --where "$where" --bridge nslab0 --probed "$logs/probed.json" ${shell:+--shell}
 
 if [[ $shell == yes ]]; then
-    printf '\nA shell in the sandbox; the lab ends with it (exit).\n\n'
     if [[ -t 0 ]]; then
         PS1='lab# ' bash --norc -i || true
     else

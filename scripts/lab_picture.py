@@ -100,6 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Shows the lab of ./dev lab.")
     parser.add_argument("--where", choices=["sandbox", "host"], required=True)
     parser.add_argument("--bridge", required=True)
+    parser.add_argument("--shell", action="store_true", help="a shell in the lab follows")
     parser.add_argument("--probed", type=Path, required=True)
     options = parser.parse_args()
     lines = ["", "The lab", "", *picture(options.bridge, options.where), "", "The probes", ""]
@@ -107,11 +108,11 @@ def main() -> None:
     if options.where == "sandbox":
         lines.append(f"  {'ns1':<9} {'fetch http://web.example/':<28} {'seen outside as':<16} {fetched('ns1')}")
     lines += ["", "The second run of the same playbook changed nothing.", ""]
-    lines += what_next(options.where)
+    lines += what_next(options.where, options.shell)
     print("\n".join(lines))
 
 
-def what_next(where: str) -> list[str]:
+def what_next(where: str, shell: bool) -> list[str]:
     around = [
         "  ip netns exec ns1 ip address          what ns1 has",
         "  ip netns exec ns1 ping 10.213.0.3     ns1 to ns2",
@@ -119,6 +120,8 @@ def what_next(where: str) -> list[str]:
     ]
     if where == "host":
         return ["Look around:", *around, "", "Take it away:", "  ./dev lab --host --remove"]
+    if shell:
+        return ["A shell in the sandbox; the lab ends with it (exit). Look around:", *around, ""]
     sudo = "" if os.environ.get("SUDO_USER") is None else "sudo "
     return [
         f"The sandbox is gone when this ends. To look around in it: {sudo}./dev lab --shell, and there:",
