@@ -272,6 +272,7 @@ def test_a_test_of_the_protocol_is_there_whether_it_is_written_or_not():
     lab = AddressIn("saddr", ip_network("10.0.0.0/20"))
     web = DestinationPort("tcp", 80, 80)
     assert Rule((lab, web)) == Rule((NetworkProtocol(4), lab, TransportProtocol("tcp"), web))
+    assert Rule((lab, web)) == Rule((NetworkProtocol(4), lab, NetworkProtocol(4), web, TransportProtocol("tcp")))
     assert Rule((lab, ACCEPT)) != Rule((NetworkProtocol(4), ACCEPT))
 
 
