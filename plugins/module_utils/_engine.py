@@ -114,7 +114,7 @@ def run(declaration: Declaration, kernel: Kernel, check: bool) -> Outcome:
     plan = make_plan(declaration, observed, assume=check)
     if check or not plan.steps:
         return Outcome(plan, plan.after)
-    apply(plan.steps, kernel)
+    apply(plan, kernel)
     return Outcome(plan, verify(declaration, plan, kernel))
 
 
@@ -139,17 +139,17 @@ def make_plan(declaration: Declaration, observed: World, assume: bool) -> Plan:
     return Plan(tuple(draft.steps), observed, draft.world, tuple(draft.warnings))
 
 
-def apply(steps: t.Sequence[Step], kernel: Kernel) -> None:
+def apply(plan: Plan, kernel: Kernel) -> None:
     """Carry the steps out; neighbouring requests in one namespace share a send."""
     done: list[Step] = []
     try:
-        for group in _groups(steps):
+        for group in _groups(plan.steps):
             _perform(group, kernel, done)
     except Problem as problem:
-        raise undo(str(problem), done, kernel) from None
+        raise undo(str(problem), plan, done, kernel) from None
     except BaseException:
         # A fault of ours or an interruption: the host is given back as it was all the same.
-        undo("", done, kernel)
+        undo("", plan, done, kernel)
         raise
 
 
@@ -198,11 +198,11 @@ class _Refused(Problem):
         self.errno = error.errno
 
 
-def undo(problem: str, done: t.Sequence[Step], kernel: Kernel) -> Undone:
+def undo(problem: str, plan: Plan, done: t.Sequence[Step], kernel: Kernel) -> Undone:
     """Take the steps back, the last first, and go on where one can't be: as much as possible is to be as before."""
     undone: list[str] = []
     leftover: list[str] = []
-    for step in reversed(done):
+    for step in reversed(_as_it_went(plan, done)):
         try:
             for operation in step.inverse:
                 _take_back(operation, kernel)
@@ -213,6 +213,25 @@ def undo(problem: str, done: t.Sequence[Step], kernel: Kernel) -> Undone:
     if leftover:
         problem += "; could not be undone: " + "; ".join(leftover)
     return Undone(problem, undone, leftover)
+
+
+def _as_it_went(plan: Plan, done: t.Sequence[Step]) -> t.Sequence[Step]:
+    """The steps done, with inverses that suit.
+
+    The kernel goes on with the rest of a send after a message that failed. The inverse of a step behind a gap was made for
+    a state that never was, with the failed step in it, so it is made anew.
+    """
+    if list(done) == list(plan.steps[: len(done)]):
+        return done
+    world = plan.before.copy()
+    steps = []
+    for step in done:
+        try:
+            steps.append(Step(step.operation, step.operation.invert(world)))
+            step.operation.simulate(world)
+        except (AssertionError, KeyError):  # it built on what failed, and the kernel took it all the same
+            steps.append(step)
+    return steps
 
 
 def _take_back(operation: Operation, kernel: Kernel) -> None:
@@ -237,5 +256,5 @@ def verify(declaration: Declaration, plan: Plan, kernel: Kernel) -> World:
         if not left:
             return observed
         if time.monotonic() > deadline:
-            raise undo(problem, plan.steps, kernel)
+            raise undo(problem, plan, plan.steps, kernel)
         time.sleep(0.02)

@@ -289,6 +289,14 @@ class NeedForwarding(Need):
 
 
 @dataclasses.dataclass(frozen=True)
+class NeedLinkSysctls(Need):
+    """The switches of one link, which go along with it."""
+
+    ref: NamespaceRef
+    link: str
+
+
+@dataclasses.dataclass(frozen=True)
 class NeedProcesses(Need):
     """The pids inside a namespace."""
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import mock
 
@@ -95,20 +95,20 @@ def failing(place: Place) -> Iterator[None]:
     real_apply, real_verify = _engine.apply, _engine.verify
     met = []
 
-    def apply(steps: Sequence[_operation.Step], kernel: Any) -> None:
-        spoilt = list(steps)
+    def apply(plan: _engine.Plan, kernel: Any) -> None:
+        spoilt = list(plan.steps)
         if place.number < len(spoilt):
             step = spoilt[place.number]
             failing_kind = FailingRequest if isinstance(step.operation, _operation.Request) else FailingCall
             spoilt[place.number] = dataclasses.replace(step, operation=failing_kind(step.operation))
             met.append(place)
-        real_apply(spoilt, kernel)
+        real_apply(dataclasses.replace(plan, steps=tuple(spoilt)), kernel)
 
     def verify(declaration: Any, plan: Any, kernel: Any) -> Any:
         if place.number < len(plan.steps):
             return real_verify(declaration, plan, kernel)
         met.append(place)
-        raise _engine.undo("after the run there is still to do: something", plan.steps, kernel)
+        raise _engine.undo("after the run there is still to do: something", plan, plan.steps, kernel)
 
     with mock.patch.object(_engine, "apply", apply), mock.patch.object(_engine, "verify", verify):
         yield

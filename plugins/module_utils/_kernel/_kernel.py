@@ -22,6 +22,7 @@ from .._world import (
     NeedFile,
     NeedForwarding,
     NeedLinks,
+    NeedLinkSysctls,
     NeedNamespace,
     NeedPeer,
     NeedProcesses,
@@ -182,6 +183,15 @@ class Kernel:
                 for path in _sysctl.forwarding_paths(need.version):
                     state.sysctls[path] = _sysctl.read(path)
 
+    def _link_sysctls(self, world: World, need: Need) -> None:
+        assert isinstance(need, NeedLinkSysctls)
+        state = self._resolve(world, need.ref)
+        if state is not None:
+            with self.namespaces.entered(need.ref):
+                for path in _sysctl.link_paths(need.link):
+                    if path not in state.sysctls:
+                        state.sysctls[path] = _sysctl.read(path)
+
     def _processes(self, world: World, need: Need) -> None:
         assert isinstance(need, NeedProcesses)
         state = self._resolve(world, need.ref)
@@ -213,6 +223,7 @@ _LOOK: dict[type, t.Callable[[Kernel, World, Need], None]] = {
     NeedPeer: Kernel._peer,
     NeedSysctl: Kernel._sysctl,
     NeedForwarding: Kernel._forwarding,
+    NeedLinkSysctls: Kernel._link_sysctls,
     NeedProcesses: Kernel._processes,
     NeedTable: Kernel._table,
     NeedFile: Kernel._file,

@@ -11,6 +11,38 @@ import os
 
 ROOT = "/proc/sys"
 
+# Of the hundred switches that a link has, those that people set.
+LINK_SWITCHES = {
+    4: (
+        "accept_local",
+        "accept_redirects",
+        "arp_announce",
+        "arp_filter",
+        "arp_ignore",
+        "arp_notify",
+        "forwarding",
+        "log_martians",
+        "promote_secondaries",
+        "proxy_arp",
+        "route_localnet",
+        "rp_filter",
+        "send_redirects",
+    ),
+    6: (
+        "accept_dad",
+        "accept_ra",
+        "accept_redirects",
+        "addr_gen_mode",
+        "autoconf",
+        "disable_ipv6",
+        "force_forwarding",
+        "forwarding",
+        "keep_addr_on_down",
+        "proxy_ndp",
+        "use_tempaddr",
+    ),
+}
+
 
 def read(path: str) -> str | None:
     """The value of the sysctl at ``path`` below /proc/sys, blanks folded; None where the kernel has no such sysctl."""
@@ -35,3 +67,13 @@ def forwarding_paths(version: int) -> list[str]:
         return []
     paths = [f"{folder}/{link}/forwarding" for link in links]
     return [*paths, "net/ipv4/ip_forward", "net/ipv4/conf/all/accept_redirects"] if version == 4 else paths
+
+
+def link_paths(link: str) -> list[str]:
+    """The switches of a link, and those that new links get."""
+    return [
+        f"net/ipv{version}/conf/{owner}/{switch}"
+        for version, switches in LINK_SWITCHES.items()
+        for owner in (link, "default")
+        for switch in switches
+    ]

@@ -304,5 +304,18 @@ def _in_the_way(address: Address, added: t.Iterable[Address], link: Link) -> boo
 
 
 def shown_addresses(link: Link) -> list[str]:
-    """The addresses of a link for a report: link-local ones, which the kernel makes itself, are left out."""
-    return [str(address.ip) for address in link.addresses if not address.ip.ip.is_link_local]
+    """The addresses of a link for a report: by subnet, a primary before its secondaries.
+
+    Link-local ones, which the kernel makes itself, are left out.
+    """
+    return [str(address.ip) for address in _by_subnet(link)]
+
+
+def dynamic_addresses(link: Link) -> list[str]:
+    """Those of them that are not there to stay."""
+    return [str(address.ip) for address in _by_subnet(link) if not address.flags & Address.PERMANENT]
+
+
+def _by_subnet(link: Link) -> list[Address]:
+    shown = [address for address in link.addresses if not address.ip.ip.is_link_local]
+    return sorted(shown, key=lambda address: (address.ip.version, address.ip.network))

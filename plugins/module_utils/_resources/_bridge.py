@@ -14,9 +14,9 @@ from .._engine import Declaration, Draft, Resource
 from .._errors import Problem
 from .._operation import Index, Message, Operation, Request, ip
 from .._values import HOST, NamespaceRef, parse_addresses, parse_interface, parse_mac, parse_mtu, parse_namespace
-from .._world import BridgeOptions, Link, Need, NeedLinks, World
+from .._world import BridgeOptions, Link, Need, NeedLinks, NeedLinkSysctls, World
 from ._address import Addresses
-from ._link import Attributes, DropLink, SetLink, Up, report_link
+from ._link import Attributes, DropLink, SetLink, Up, governed_link, report_link
 from ._place import described_kind, link_at, namespace_at, place
 
 MAX_PORTS = 1023  # BR_PORT_BITS is 10, and port 0 is none
@@ -143,7 +143,7 @@ class Bridge:
     present: bool = True
 
     def needs(self, world: World) -> t.Iterable[Need]:
-        return (NeedLinks(self.where),)
+        return (NeedLinks(self.where), *(() if self.present else (NeedLinkSysctls(self.where, self.name),)))
 
     def plan(self, draft: Draft) -> None:
         if self.present or self.where.kind in ("path", "pid"):
@@ -284,7 +284,10 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
     def report(world: World) -> dict[str, object]:
         return {"bridge": report_bridge(world, where, name)}
 
-    return Declaration(resources, report, f"bridge {name} {place(where)}")
+    def governed(world: World) -> object:
+        return {"bridge": governed_link(world, where, report_bridge(world, where, name))}
+
+    return Declaration(resources, report, f"bridge {name} {place(where)}", governed)
 
 
 def report_bridge(world: World, ref: NamespaceRef, name: str) -> dict[str, object] | None:

@@ -17,9 +17,10 @@ from .._errors import Problem
 from .._operation import Index, Message, NamespaceFd, Operation, Request, handle, ip
 from .._values import HOST, NamespaceRef
 from .._world import SCOPE_HOST, Address, End, Link, NamespaceState, Need, NeedLinks, World
-from ._address import AddAddress, DropAddress, shown_addresses
+from ._address import AddAddress, DropAddress, dynamic_addresses, shown_addresses
 from ._place import link_at, place
 from ._routing import forget_routes, put_back, rename_in_routes
+from ._sysctl import forget_sysctls, lost_sysctls
 
 IFF_UP, IFF_PROMISC = 0x1, 0x100
 LOCALHOST = Address(ipaddress.ip_interface("127.0.0.1/8"), scope=SCOPE_HOST)
@@ -193,6 +194,7 @@ class MoveLink(Request):
         assert source is not None and target is not None
         link = source.links.pop(self.link)
         forget_routes(source, self.link)
+        forget_sysctls(source, self.link)
         moved = dataclasses.replace(link, name=self.name, index=None, up=False, state=None, master=None, addresses=())
         target.links[self.name] = moved
         _tell_peer(world, link, End(target.key, self.name))
@@ -263,6 +265,7 @@ class DropLink(Request):
 def _remove(state: NamespaceState, name: str) -> None:
     state.links.pop(name, None)
     forget_routes(state, name)
+    forget_sysctls(state, name)
     for other in list(state.links.values()):
         if other.master == name:
             state.links[other.name] = dataclasses.replace(other, master=None)
@@ -276,7 +279,7 @@ def bring_back(before: World, after: World, ref: NamespaceRef, name: str) -> lis
     was, now = before.link(ref, name), after.link(ref, name)
     state, state_now = before.at(ref), after.at(ref)
     assert was is not None and now is not None and state is not None and state_now is not None
-    operations: list[Operation] = []
+    operations: list[Operation] = list(lost_sysctls(ref, name, state, state_now))
     for attribute in ("mac", "mtu", "master"):
         if getattr(was, attribute) != getattr(now, attribute) and getattr(was, attribute) is not None:
             operations.append(SetLink(ref, name, attribute, getattr(was, attribute)))
@@ -399,3 +402,10 @@ def report_link(world: World, ref: NamespaceRef, name: str) -> dict[str, object]
         "addresses": shown_addresses(link),
         "peer": peer,
     }
+
+
+def governed_link(world: World, ref: NamespaceRef, shown: dict[str, object] | None) -> dict[str, object] | None:
+    """A link for a diff: as returned, and which of its addresses have a lifetime, which a task may take from them."""
+    link = None if shown is None else world.link(ref, str(shown["name"]))
+    dynamic = [] if link is None else dynamic_addresses(link)
+    return {**shown, "dynamic": dynamic} if shown is not None and dynamic else shown

@@ -23,9 +23,9 @@ from .._values import (
     parse_mtu,
     parse_namespace,
 )
-from .._world import End, Link, Need, NeedLinks, NeedNamespace, NeedPeer, World
+from .._world import End, Link, Need, NeedLinks, NeedLinkSysctls, NeedNamespace, NeedPeer, World
 from ._address import Addresses
-from ._link import Attributes, DropLink, MoveLink, Up, keep_mac, mtu_of, rename, report_link
+from ._link import Attributes, DropLink, MoveLink, Up, governed_link, keep_mac, mtu_of, rename, report_link
 from ._place import described_kind, link_at, namespace_at, place
 
 DEFAULT_MTU = 1500
@@ -166,7 +166,25 @@ class VethPair:
             found.append(NeedPeer(first.where, first.name, likely))
         elif self.present and peer is not None and world.link(peer.where, peer.name) is not None:
             found.append(NeedPeer(peer.where, peer.name, first.where))
+        return found + self._of_what_goes(world)
+
+    def _of_what_goes(self, world: World) -> list[Need]:
+        """What ends lose that are removed or moved, to be given back should the task fail."""
+        found: list[Need] = []
+        for end in (self.first, self.peer):
+            link = None if end is None else world.link(end.where, end.name)
+            far = None if link is None else world.far_end(link)
+            if end is None or link is None or link.peer is None or far is None:
+                continue
+            if not self.present:
+                found.append(NeedLinkSysctls(end.where, end.name))
+            if not self.present or not self._is_placed(world, link.peer):
+                found.append(NeedLinkSysctls(world.reference(link.peer.namespace), far.name))
         return found
+
+    def _is_placed(self, world: World, place: End) -> bool:
+        ends = [end for end in (self.first, self.peer) if end is not None]
+        return any(place == End(world.keys.get(end.where) or "", end.name) for end in ends)
 
     def plan(self, draft: Draft) -> None:
         if not self.present:
@@ -321,5 +339,11 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
         ]
         return {"pairs": [links for links in found if any(links)]}
 
+    def governed(world: World) -> object:
+        ends = [
+            (end, report_link(world, end.where, end.name)) for pair in pairs for end in (pair.first, pair.peer) if end
+        ]
+        return {str(end): governed_link(world, end.where, shown) for end, shown in ends}
+
     names = ", ".join(shlex.quote(pair.first.name) for pair in pairs[:3]) + (", ..." if len(pairs) > 3 else "")
-    return Declaration(resources, report, f"veth {names}")
+    return Declaration(resources, report, f"veth {names}", governed)
