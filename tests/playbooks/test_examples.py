@@ -140,7 +140,7 @@ def make_something_to_probe(host: Host, container: int) -> None:
             {inside(netns)} ip route add default via fd00::254
             install -D -m 0644 /etc/resolv.conf /etc/netns/{netns}/resolv.conf
         """)
-    host.process_in("host", f"exec {sys.executable} -m http.server --bind 127.0.0.1 8080 >/dev/null")
+    host.process_in("host", f"echo; exec '{sys.executable}' -m http.server --bind 127.0.0.1 8080 >/dev/null")
 
 
 def registered(number: int, task: Task) -> str:
