@@ -93,7 +93,9 @@ def report_icmp_errors(sock: socket.socket) -> None:
 
 
 def next_icmp_error(sock: socket.socket) -> IcmpError | None:
-    """The next error in the socket's queue that some host reported. Does not wait."""
+    """The next error in the socket's queue that some host reported. Does not wait, nor does the socket afterwards."""
+    # With a timeout Python would try until that has passed, whatever the flag says.
+    sock.setblocking(False)
     while True:
         try:
             about, ancillary, _flags, _address = sock.recvmsg(2048, 512, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
