@@ -16,9 +16,11 @@ that was skipped without standing in tests/allowed_skips.txt makes the gate fail
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -33,6 +35,15 @@ CHECKOUT = Path(os.environ["NSLAB_CHECKOUT"])
 GATES = CHECKOUT / "scripts" / "gates"
 LOGS = CHECKOUT / ".cache" / "gates"
 ALLOWED_SKIPS = CHECKOUT / "tests" / "allowed_skips.txt"
+
+# No gate takes nearly as long, in seconds, unless it hangs.
+LIMIT = 1500
+
+# Of one gate; its log has all.
+MOST_COMPLAINTS = 20
+
+# What runs now, to be ended with us.
+RUNNING: set[subprocess.Popen[bytes]] = set()
 
 # The longest first, so that none of them is left to run alone at the end.
 ORDER = [
@@ -123,22 +134,40 @@ def run(gate: Gate) -> Outcome:
     room.mkdir(parents=True)
     began = time.monotonic()
     with open(room / "log", "wb") as log:
-        done = subprocess.run(
+        process = subprocess.Popen(
             ["bash", str(GATES / f"{gate.name}.sh")],
             cwd=CHECKOUT,
             env=environment(gate, room),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            check=False,
+            # A group of its own, so that all of it can be ended at once.
+            start_new_session=True,
         )
+        RUNNING.add(process)
+        late = ""
+        try:
+            process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            late = f"ended after {LIMIT} s, which is the limit"
+            end(process)
+        RUNNING.discard(process)
     outcome = Outcome(gate, time.monotonic() - began, [])
-    if done.returncode:
-        outcome.complaints.append(f"ended with {done.returncode}")
+    if late or process.returncode:
+        outcome.complaints.append(late or f"ended with {process.returncode}")
     judge_tests(outcome, room)
     note = room / "note"
     outcome.note = note.read_text(encoding="utf-8").strip() if note.exists() else ""
     return outcome
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ends the gate and all that it started; a moment to clean up, and then none."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
 
 
 def environment(gate: Gate, room: Path) -> dict[str, str]:
@@ -172,8 +201,7 @@ def judge_test(outcome: Outcome, case: ET.Element, allowed: list[re.Pattern[str]
     skipped = case.find("skipped")
     if case.find("failure") is not None or case.find("error") is not None:
         outcome.counts.failed += 1
-        if "ended with" not in " ".join(outcome.complaints):
-            outcome.complaints.append(f"failed: {name}")
+        outcome.complaints.append(f"failed: {name}")
     elif skipped is not None:
         outcome.counts.skipped += 1
         what = f"{outcome.gate.name} {name}: {skipped.get('message', '')}"
@@ -209,8 +237,10 @@ def show(outcome: Outcome) -> None:
     for line in outcome.closing_lines:
         say(f"    {line}")
     if not outcome.good:
-        for complaint in outcome.complaints:
+        for complaint in outcome.complaints[:MOST_COMPLAINTS]:
             say(f"    {complaint}")
+        if len(outcome.complaints) > MOST_COMPLAINTS:
+            say(f"    and {len(outcome.complaints) - MOST_COMPLAINTS} more")
         log = LOGS / name / "log"
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         say(f"    the end of {log.relative_to(CHECKOUT)}:")
@@ -263,7 +293,13 @@ def main() -> int:
         say(" ".join(sorted({need for gate in gates for need in getattr(gate, options.needs)})))
         return 0
     began = time.monotonic()
-    outcomes = run_all(gates, options.jobs)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        outcomes = run_all(gates, options.jobs)
+    except (KeyboardInterrupt, SystemExit):
+        for process in list(RUNNING):
+            end(process)
+        os._exit(130)
     total = summary(outcomes, time.monotonic() - began)
     failed = [outcome.gate.name for outcome in outcomes if not outcome.good]
     if failed:

@@ -10,6 +10,9 @@ ansible-galaxy collection build --force --output-path "$GATE" .
 tarball=$(echo "$GATE"/nslab-linux-*.tar.gz)
 mkdir "$GATE/installed"
 ANSIBLE_COLLECTIONS_PATH=$GATE/installed ansible-galaxy collection install --offline --no-deps -p "$GATE/installed" "$tarball"
+# The other ways that the README names end in the same files.
+ANSIBLE_COLLECTIONS_PATH=$GATE/from-checkout ansible-galaxy collection install --offline --no-deps -p "$GATE/from-checkout" .
+diff -r --exclude=FILES.json --exclude=MANIFEST.json "$GATE/installed/ansible_collections/nslab" "$GATE/from-checkout/ansible_collections/nslab"
 export ANSIBLE_COLLECTIONS_PATH=$GATE/installed
 cd "$GATE/installed"
 for file in ansible_collections/nslab/linux/plugins/modules/*.py; do

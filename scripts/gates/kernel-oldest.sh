@@ -4,7 +4,7 @@
 #
 # gate: the modules against the real kernel, with the oldest pyroute2
 # environments: oldest
-# commands: ip nft ping curl nc ss conntrack sysctl unshare nsenter
+# commands: ip bridge nft ping curl sysctl unshare nsenter setpriv
 # root: yes
 
 set -euo pipefail

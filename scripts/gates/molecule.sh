@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 #
 # gate: molecule: each scenario converged, run again without a change, verified
-# commands: ip nft ping curl nc ss conntrack sysctl unshare nsenter
+# commands: ip bridge nft ping curl sysctl unshare nsenter setpriv
 # root: yes
 
 set -euo pipefail

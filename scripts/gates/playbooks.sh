@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 #
 # gate: the playbooks, the roles and the examples of the documentation, run by ansible-playbook
-# commands: ip nft ping curl nc ss conntrack sysctl unshare nsenter
+# commands: ip bridge nft ping curl sysctl unshare nsenter setpriv
 # root: yes
 
 set -euo pipefail
