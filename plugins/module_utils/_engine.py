@@ -14,7 +14,7 @@ import typing as t
 
 from ._errors import Problem, advice_for
 from ._kernel._refusal import KernelRefused
-from ._operation import Operation, Request, Step
+from ._operation import Call, Operation, Request, Step
 from ._world import Need, World
 
 if t.TYPE_CHECKING:
@@ -183,7 +183,7 @@ def _perform(group: list[Step], kernel: Kernel, done: list[Step]) -> None:
         return
     for step in group:
         try:
-            kernel.call(step.operation)
+            t.cast(Call, step.operation).run(kernel)
         except (KernelRefused, OSError) as error:
             raise _Refused(step.operation, error) from None
         done.append(step)

@@ -13,6 +13,7 @@ import dataclasses
 import shlex
 import typing as t
 
+from ._message import Message
 from ._values import NamespaceRef
 from ._world import World
 
@@ -48,13 +49,14 @@ class Operation(abc.ABC):
         """The operations that lead back to ``world``, the state before this one, whatever the kernel dropped along."""
 
 
+@dataclasses.dataclass(frozen=True)
 class Request(Operation):
-    """An operation that is one rtnetlink message in one namespace; neighbours in a plan go out in one send."""
+    """An operation that is one rtnetlink message in one namespace; neighbours in a plan go out in one send.
 
-    @property
-    @abc.abstractmethod
-    def where(self) -> NamespaceRef:
-        """The namespace whose socket the message goes through."""
+    ``where`` is the namespace whose socket the message goes through.
+    """
+
+    where: NamespaceRef
 
     @abc.abstractmethod
     def message(self) -> Message:
@@ -67,37 +69,6 @@ class Call(Operation):
     @abc.abstractmethod
     def run(self, kernel: Kernel) -> None:
         """Do it; the kernel's refusal is raised as OSError or KernelRefused."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Index:
-    """Stands in a message for the index of a link, which is looked up just before the message goes out."""
-
-    name: str
-
-
-@dataclasses.dataclass(frozen=True)
-class NamespaceFd:
-    """Stands in a message for an open descriptor of a namespace."""
-
-    ref: NamespaceRef
-
-
-Attributes = t.Sequence[tuple[str, object]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Message:
-    """An rtnetlink message in the names of linux/rtnetlink.h; placeholders may stand anywhere in it.
-
-    ``names_links`` says that links are made, moved, renamed or removed by it, so that an index looked up before is void.
-    """
-
-    type: str
-    flags: tuple[str, ...] = ()
-    fields: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
-    attributes: Attributes = ()
-    names_links: bool = False
 
 
 def words(*parts: object) -> str:

@@ -16,6 +16,7 @@ IPInterface = t.Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 IPNetwork = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 NETNS_DIR = "/run/netns"
+RECORDS = "/run/nslab"  # what the collection remembers of a host until it is booted again
 INTERFACE_LIMIT = 15  # IFNAMSIZ is 16, the closing NUL included
 NAMESPACE_LIMIT = 200
 
@@ -54,6 +55,11 @@ class NamespaceRef:
 
 
 HOST = NamespaceRef("host")
+
+
+def attachment_record(name: str) -> str:
+    """The file that says which namespace was bound under ``name`` by attaching it."""
+    return f"{RECORDS}/attached.{name}"
 
 
 def parse_namespace(text: str | None) -> NamespaceRef:

@@ -11,9 +11,9 @@ import stat
 import tempfile
 import typing as t
 
+from .._values import RECORDS
 from .._world import DirectoryState, FileState
 
-RECORDS = "/run/nslab"
 LOCK = f"{RECORDS}/lock"
 
 

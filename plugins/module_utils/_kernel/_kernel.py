@@ -9,8 +9,8 @@ import os
 import platform
 import typing as t
 
-from .._operation import Call, Message, Operation
-from .._values import NamespaceRef
+from .._message import Message
+from .._values import NamespaceRef, attachment_record
 from .._world import (
     End,
     FileState,
@@ -38,11 +38,6 @@ from ._rtnetlink import Rtnetlink
 TABLE = ("inet", "nslab")
 
 
-def attachment_record(name: str) -> str:
-    """The file that says which namespace was bound under ``name`` by attaching it."""
-    return f"{_files.RECORDS}/attached.{name}"
-
-
 class Kernel:
     """Open for the length of one task; `close` lets go of every descriptor."""
 
@@ -65,9 +60,6 @@ class Kernel:
 
     def send(self, where: NamespaceRef, messages: t.Sequence[Message]) -> list[KernelRefused | None]:
         return self.rtnetlink.send(where, messages)
-
-    def call(self, operation: Operation) -> None:
-        t.cast(Call, operation).run(self)
 
     def unbind(self, name: str, vanishing: t.Iterable[str]) -> None:
         """Take a namespace's name away; ``vanishing`` are the links of the host that go when it does."""

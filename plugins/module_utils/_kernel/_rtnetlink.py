@@ -15,7 +15,7 @@ import struct
 import time
 import typing as t
 
-from .._operation import Index, Message, NamespaceFd
+from .._message import Index, Message, NamespaceFd
 from .._values import HOST, NamespaceRef
 from .._world import Link, NamespaceState
 from . import _codec

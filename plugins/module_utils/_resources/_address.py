@@ -13,7 +13,8 @@ import typing as t
 
 from .._engine import Draft
 from .._errors import Problem
-from .._operation import Index, Message, Operation, Request, ip
+from .._message import Index, Message
+from .._operation import Operation, Request, ip
 from .._values import HOST, IPInterface, NamespaceRef
 from .._world import (
     PROTO_KERNEL,
@@ -91,63 +92,53 @@ def _siblings(address: Address, others: t.Iterable[Address]) -> list[Address]:
 class AddAddress(Request):
     """Add an address; or, where ``former`` is there with a lifetime, make it last as declared."""
 
-    where_: NamespaceRef
     link: str
     address: Address
     former: Address | None = None
 
     @property
-    def where(self) -> NamespaceRef:
-        return self.where_
-
-    @property
     def command(self) -> str:
-        return ip(self.where_, "addr", "replace" if self.former else "add", *_words(self.address, self.link))
+        return ip(self.where, "addr", "replace" if self.former else "add", *_words(self.address, self.link))
 
     @property
     def purpose(self) -> str:
-        return f"add address {self.address.ip} to link {self.link} {place(self.where_)}"
+        return f"add address {self.address.ip} to link {self.link} {place(self.where)}"
 
     def message(self) -> Message:
         flags = ("CREATE", "REPLACE" if self.former else "EXCL")
         return _message("RTM_NEWADDR", flags, self.address, self.link)
 
     def simulate(self, world: World) -> None:
-        link = world.link(self.where_, self.link)
+        link = world.link(self.where, self.link)
         assert link is not None
         others = tuple(address for address in link.addresses if address != self.former)
         secondary = Address.SECONDARY if _siblings(self.address, others) else 0
         lasting = Address.PERMANENT if self.address.lifetime is None else 0
         flags = (self.address.flags & KEPT_FLAGS) | lasting | secondary
         new = dataclasses.replace(self.address, flags=flags)
-        world.put(self.where_, dataclasses.replace(link, addresses=(*others, new)))
+        world.put(self.where, dataclasses.replace(link, addresses=(*others, new)))
 
     def invert(self, world: World) -> tuple[Operation, ...]:
         if self.former is not None:
-            return (AddAddress(self.where_, self.link, self.former, self.address),)
-        return (DropAddress(self.where_, self.link, self.address),)
+            return (AddAddress(self.where, self.link, self.former, self.address),)
+        return (DropAddress(self.where, self.link, self.address),)
 
 
 @dataclasses.dataclass(frozen=True)
 class DropAddress(Request):
-    where_: NamespaceRef
     link: str
     address: Address
-
-    @property
-    def where(self) -> NamespaceRef:
-        return self.where_
 
     @property
     def command(self) -> str:
         plain = dataclasses.replace(
             self.address, flags=0, label=None, broadcast=None, scope=SCOPE_GLOBAL, lifetime=None
         )
-        return ip(self.where_, "addr", "del", *_words(plain, self.link))
+        return ip(self.where, "addr", "del", *_words(plain, self.link))
 
     @property
     def purpose(self) -> str:
-        return f"remove address {self.address.ip} from link {self.link} {place(self.where_)}"
+        return f"remove address {self.address.ip} from link {self.link} {place(self.where)}"
 
     gone = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV})
 
@@ -156,7 +147,7 @@ class DropAddress(Request):
         return _message("RTM_DELADDR", (), plain, self.link)
 
     def simulate(self, world: World) -> None:
-        state, link = world.at(self.where_), world.link(self.where_, self.link)
+        state, link = world.at(self.where), world.link(self.where, self.link)
         assert state is not None and link is not None
         gone = next((address for address in link.addresses if address.ip == self.address.ip), None)
         if gone is None:
@@ -168,25 +159,25 @@ class DropAddress(Request):
             left[left.index(promoted)] = dataclasses.replace(promoted, flags=promoted.flags & ~Address.SECONDARY)
         elif siblings:
             left = [address for address in left if address not in siblings]
-        world.put(self.where_, dataclasses.replace(link, addresses=tuple(left)))
+        world.put(self.where, dataclasses.replace(link, addresses=tuple(left)))
         _forget_routes_of(state, link, gone, left)
 
     def invert(self, world: World) -> tuple[Operation, ...]:
         """The address, the secondaries that go with it, in their order, and the routes that go with all of them."""
-        link = world.link(self.where_, self.link)
+        link = world.link(self.where, self.link)
         assert link is not None
-        after = world.excerpt(_state(world, self.where_).key)
+        after = world.excerpt(_state(world, self.where).key)
         self.simulate(after)
-        left = after.link(self.where_, self.link)
+        left = after.link(self.where, self.link)
         assert left is not None
         own = next((address for address in link.addresses if address.ip == self.address.ip), self.address)
         group = [own, *([] if own.secondary else _siblings(own, link.addresses))]
         remaining = {address.ip for address in left.addresses}
         reordered = [address for address in group if address.ip in remaining]
         return (
-            *(DropAddress(self.where_, self.link, address) for address in reordered),
-            *(AddAddress(self.where_, self.link, address) for address in group),
-            *put_back(self.where_, _state(world, self.where_), _state(after, self.where_)),
+            *(DropAddress(self.where, self.link, address) for address in reordered),
+            *(AddAddress(self.where, self.link, address) for address in group),
+            *put_back(self.where, _state(world, self.where), _state(after, self.where)),
         )
 
 

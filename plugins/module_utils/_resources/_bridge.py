@@ -12,11 +12,13 @@ import typing as t
 
 from .._engine import Declaration, Draft, Resource
 from .._errors import Problem
-from .._operation import Index, Message, Operation, Request, ip
+from .._message import Index, Message
+from .._operation import Operation, Request, ip
 from .._values import HOST, NamespaceRef, parse_addresses, parse_interface, parse_mac, parse_mtu, parse_namespace
 from .._world import BridgeOptions, Link, Need, NeedLinks, NeedLinkSysctls, World
 from ._address import Addresses
-from ._link import Attributes, DropLink, SetLink, Up, governed_link, report_link
+from ._link import Attributes, Up, governed_link, report_link
+from ._linking import DropLink, SetLink
 from ._place import described_kind, link_at, namespace_at, place
 
 MAX_PORTS = 1023  # BR_PORT_BITS is 10, and port 0 is none
@@ -54,26 +56,21 @@ def _changed(options: BridgeOptions, changes: BridgeChanges) -> BridgeOptions:
 
 @dataclasses.dataclass(frozen=True)
 class AddBridge(Request):
-    where_: NamespaceRef
     name: str
     options: BridgeChanges = ()
     mac: str | None = None
     index: int | None = None
 
     @property
-    def where(self) -> NamespaceRef:
-        return self.where_
-
-    @property
     def command(self) -> str:
         words: list[object] = ["name", self.name]
         words += [] if self.index is None else ["index", self.index]
         words += [] if self.mac is None else ["address", self.mac]
-        return ip(self.where_, "link", "add", *words, "type", "bridge", *_words(self.options))
+        return ip(self.where, "link", "add", *words, "type", "bridge", *_words(self.options))
 
     @property
     def purpose(self) -> str:
-        return f"create bridge {self.name} {place(self.where_)}"
+        return f"create bridge {self.name} {place(self.where)}"
 
     def message(self) -> Message:
         attributes: list[tuple[str, object]] = [("IFLA_IFNAME", self.name)]
@@ -83,51 +80,46 @@ class AddBridge(Request):
 
     def simulate(self, world: World) -> None:
         options = _changed(BridgeOptions(), self.options)
-        world.put(self.where_, Link(self.name, "bridge", self.index, self.mac, bridge=options))
+        world.put(self.where, Link(self.name, "bridge", self.index, self.mac, bridge=options))
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        return (DropLink(self.where_, self.name, None),)
+        return (DropLink(self.where, self.name, None),)
 
 
 @dataclasses.dataclass(frozen=True)
 class SetBridge(Request):
     """Change one option of a bridge."""
 
-    where_: NamespaceRef
     name: str
     option: str
     value: int
 
     @property
-    def where(self) -> NamespaceRef:
-        return self.where_
-
-    @property
     def command(self) -> str:
-        return ip(self.where_, "link", "set", "dev", self.name, "type", "bridge", *_words(((self.option, self.value),)))
+        return ip(self.where, "link", "set", "dev", self.name, "type", "bridge", *_words(((self.option, self.value),)))
 
     @property
     def purpose(self) -> str:
-        return f"set bridge {self.name} {place(self.where_)} {' '.join(map(str, _words(((self.option, self.value),))))}"
+        return f"set bridge {self.name} {place(self.where)} {' '.join(map(str, _words(((self.option, self.value),))))}"
 
     def message(self) -> Message:
         return Message("RTM_NEWLINK", (), {"index": Index(self.name)}, [_info(((self.option, self.value),))])
 
     def simulate(self, world: World) -> None:
-        link = world.link(self.where_, self.name)
+        link = world.link(self.where, self.name)
         assert link is not None and link.bridge is not None
         options = _changed(link.bridge, ((self.option, self.value),))
-        world.put(self.where_, dataclasses.replace(link, bridge=options))
+        world.put(self.where, dataclasses.replace(link, bridge=options))
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        link = world.link(self.where_, self.name)
+        link = world.link(self.where, self.name)
         assert link is not None and link.bridge is not None
-        back = SetBridge(self.where_, self.name, self.option, int(getattr(link.bridge, self.option)))
+        back = SetBridge(self.where, self.name, self.option, int(getattr(link.bridge, self.option)))
         there = _changed(link.bridge, ((self.option, self.value),))
         left = _changed(there, ((back.option, back.value),))
         if left.forward_delay == link.bridge.forward_delay:
             return (back,)
-        return (back, SetBridge(self.where_, self.name, "forward_delay", link.bridge.forward_delay))
+        return (back, SetBridge(self.where, self.name, "forward_delay", link.bridge.forward_delay))
 
 
 @dataclasses.dataclass(frozen=True)

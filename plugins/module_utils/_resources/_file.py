@@ -15,8 +15,6 @@ from .._world import DirectoryState, FileState, World
 if t.TYPE_CHECKING:
     from .._kernel._kernel import Kernel
 
-RECORDS = "/run/nslab"  # what the collection remembers of a host until it is booted again
-
 
 @dataclasses.dataclass(frozen=True)
 class PutFile(Call):

@@ -16,9 +16,9 @@ import typing as t
 
 from .._engine import Draft
 from .._errors import Problem
-from .._values import NamespaceRef
+from .._values import RECORDS, NamespaceRef
 from .._world import FileState, NamespaceState, Need, NeedFile, NeedForwarding, World
-from ._file import RECORDS, DropFile, PutFile
+from ._file import DropFile, PutFile
 from ._sysctl import SetSysctl, global_switch
 
 RECORD = f"{RECORDS}/sysctls.json"

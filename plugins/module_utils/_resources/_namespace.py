@@ -10,194 +10,30 @@ import typing as t
 
 from .._engine import Declaration, Draft, Resource
 from .._errors import Problem
-from .._operation import Call, Operation, words
 from .._values import (
     HOST,
     NETNS_DIR,
     NamespaceRef,
+    attachment_record,
     parse_namespace,
     parse_namespace_name,
     parse_sysctl,
     parse_sysctl_value,
 )
 from .._world import NameEntry, NamespaceState, Need, NeedFile, NeedLinks, NeedPeer, NeedProcesses, World
-from ._file import RECORDS, DropFile, PutFile
-from ._link import MoveLink, Up
-from ._place import empty_namespace, namespace_at
+from ._binding import (
+    AddNamespace,
+    BindNamespace,
+    DropNamespace,
+    EndProcesses,
+    RecordAttachment,
+    name_ref,
+)
+from ._file import DropFile
+from ._link import Up
+from ._linking import MoveLink
+from ._place import namespace_at
 from ._sysctl import Sysctls
-
-if t.TYPE_CHECKING:
-    from .._kernel._kernel import Kernel
-
-
-def _ref(name: str) -> NamespaceRef:
-    return NamespaceRef("name", name)
-
-
-def _record(name: str) -> str:
-    return f"{RECORDS}/attached.{name}"
-
-
-@dataclasses.dataclass(frozen=True)
-class AddNamespace(Call):
-    name: str
-
-    @property
-    def command(self) -> str:
-        return words("ip", "netns", "add", self.name)
-
-    @property
-    def purpose(self) -> str:
-        return f"create namespace {self.name}"
-
-    def run(self, kernel: Kernel) -> None:
-        kernel.namespaces.create(self.name)
-
-    def simulate(self, world: World) -> None:
-        world.names[self.name] = NameEntry("namespace")
-        empty_namespace(world, _ref(self.name))
-
-    def invert(self, world: World) -> tuple[Operation, ...]:
-        return (DropNamespace(self.name),)
-
-
-@dataclasses.dataclass(frozen=True)
-class BindNamespace(Call):
-    """Bind a living namespace under a name."""
-
-    name: str
-    source: NamespaceRef
-
-    @property
-    def command(self) -> str:
-        if self.source.kind == "pid":
-            return words("ip", "netns", "attach", self.name, self.source.value)
-        target = f"{NETNS_DIR}/{self.name}"
-        return f"mkdir -p {NETNS_DIR}\n{words('touch', target)}\n{words('mount', '--bind', self.source.path, target)}"
-
-    @property
-    def purpose(self) -> str:
-        return f"bind namespace {self.source} under the name {self.name}"
-
-    def run(self, kernel: Kernel) -> None:
-        kernel.namespaces.bind(self.source, self.name)
-
-    def simulate(self, world: World) -> None:
-        world.names[self.name] = NameEntry("namespace")
-        world.keys[_ref(self.name)] = world.keys[self.source]
-
-    def invert(self, world: World) -> tuple[Operation, ...]:
-        return (DropNamespace(self.name),)
-
-
-@dataclasses.dataclass(frozen=True)
-class RecordAttachment(Call):
-    """Remember that a namespace was bound from a living one, whose processes are not ours to end."""
-
-    name: str
-
-    @property
-    def command(self) -> str:
-        stat = words("stat", "-L", "-c", "%d:%i", f"{NETNS_DIR}/{self.name}")
-        return f"{stat} | {words('install', '-D', '-m', '0644', '/dev/stdin', _record(self.name))}"
-
-    @property
-    def purpose(self) -> str:
-        return f"record that namespace {self.name} was attached"
-
-    def run(self, kernel: Kernel) -> None:
-        kernel.record_attachment(self.name)
-
-    def simulate(self, world: World) -> None:
-        world.names[self.name] = NameEntry("namespace", attached=True)
-
-    def invert(self, world: World) -> tuple[Operation, ...]:
-        former = world.files.get(_record(self.name))
-        return (DropFile(_record(self.name)) if former is None else PutFile(_record(self.name), former),)
-
-
-@dataclasses.dataclass(frozen=True)
-class DropNamespace(Call):
-    """Take a namespace's name away; it ends when nothing else holds it. ``vanishing`` are the host's links that end with it."""
-
-    name: str
-    vanishing: tuple[str, ...] = ()
-
-    @property
-    def command(self) -> str:
-        return words("ip", "netns", "del", self.name)
-
-    @property
-    def purpose(self) -> str:
-        return f"remove namespace {self.name}"
-
-    def run(self, kernel: Kernel) -> None:
-        kernel.unbind(self.name, self.vanishing)
-
-    def simulate(self, world: World) -> None:
-        world.names[self.name] = NameEntry("missing")
-        world.keys[_ref(self.name)] = None
-        host = world.at(HOST)
-        for link in self.vanishing:
-            if host is not None:
-                host.links.pop(link, None)
-
-    def invert(self, world: World) -> tuple[Operation, ...]:
-        return (RebindNamespace(self.name),)
-
-
-@dataclasses.dataclass(frozen=True)
-class RebindNamespace(Call):
-    """Undo a removal: the namespace is still held by a descriptor of this task, with everything in it."""
-
-    name: str
-
-    @property
-    def command(self) -> str:
-        return f"# the namespace {self.name} is bound again from the descriptor that the task holds"
-
-    @property
-    def purpose(self) -> str:
-        return f"bind namespace {self.name} again"
-
-    def run(self, kernel: Kernel) -> None:
-        kernel.rebind(self.name)
-
-    def simulate(self, world: World) -> None:
-        raise NotImplementedError("a rebind is only ever an inverse")
-
-    def invert(self, world: World) -> tuple[Operation, ...]:
-        return ()
-
-
-@dataclasses.dataclass(frozen=True)
-class EndProcesses(Call):
-    """SIGTERM, and SIGKILL for those that are still there after five seconds. Can't be undone, so it comes last."""
-
-    pids: tuple[int, ...]
-
-    @property
-    def command(self) -> str:
-        pids = words(*self.pids)
-        return (
-            f"kill {pids} 2>/dev/null || true\n"
-            f"for pid in {pids}; do timeout 5 tail --pid=$pid -f /dev/null || kill -KILL $pid 2>/dev/null || true; done"
-        )
-
-    @property
-    def purpose(self) -> str:
-        return f"end the processes {', '.join(map(str, self.pids))}"
-
-    def run(self, kernel: Kernel) -> None:
-        kernel.processes.end(self.pids)
-
-    def simulate(self, world: World) -> None:
-        for state in world.namespaces.values():
-            if state.pids is not None:
-                state.pids = tuple(pid for pid in state.pids if pid not in self.pids)
-
-    def invert(self, world: World) -> tuple[Operation, ...]:
-        return ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,14 +44,14 @@ class Namespace:
     attach: NamespaceRef | None = None
 
     def needs(self, world: World) -> t.Iterable[Need]:
-        found: list[Need] = [NeedLinks(_ref(self.name)), NeedProcesses(_ref(self.name))]
+        found: list[Need] = [NeedLinks(name_ref(self.name)), NeedProcesses(name_ref(self.name))]
         if self.attach is not None:
-            found += [NeedLinks(self.attach), NeedFile(_record(self.name))]
+            found += [NeedLinks(self.attach), NeedFile(attachment_record(self.name))]
         entry = world.names.get(self.name)
-        return found + ([NeedFile(_ref(self.name).path)] if entry is not None and entry.state == "stale" else [])
+        return found + ([NeedFile(name_ref(self.name).path)] if entry is not None and entry.state == "stale" else [])
 
     def plan(self, draft: Draft) -> None:
-        world, ref = draft.world, _ref(self.name)
+        world, ref = draft.world, name_ref(self.name)
         if self.attach is not None:
             namespace_at(draft, self.attach)
         if world.names[self.name].state == "stale":
@@ -252,12 +88,12 @@ class Ended:
     def needs(self, world: World) -> t.Iterable[Need]:
         found: list[Need] = [NeedLinks(HOST)]
         for name in self.names:
-            ref, entry = _ref(name), world.names.get(name)
+            ref, entry = name_ref(name), world.names.get(name)
             found += [NeedLinks(ref), NeedProcesses(ref)]
             if entry is not None and entry.state == "stale":
                 found.append(NeedFile(ref.path))
             if entry is not None and entry.attached:
-                found.append(NeedFile(_record(name)))
+                found.append(NeedFile(attachment_record(name)))
             state = world.at(ref)
             links = [] if state is None else list(state.links.values())
             found += [NeedPeer(ref, link.name, HOST) for link in links if link.kind == "veth"]
@@ -275,7 +111,7 @@ class Ended:
             draft.do(EndProcesses(tuple(doomed)))
 
     def _end(self, draft: Draft, name: str, entry: NameEntry) -> tuple[int, ...]:
-        state = draft.world.at(_ref(name))
+        state = draft.world.at(name_ref(name))
         assert state is not None
         pids = state.pids or ()
         self._judge(name, pids, entry)
@@ -290,7 +126,7 @@ class Ended:
             self._save_physical(draft, name, state)
         draft.do(DropNamespace(name, tuple(vanishing)))
         if entry.attached:
-            draft.do(DropFile(_record(name)))
+            draft.do(DropFile(attachment_record(name)))
         return pids if self.processes == "terminate" else ()
 
     def _judge(self, name: str, pids: tuple[int, ...], entry: NameEntry) -> None:
@@ -317,7 +153,7 @@ class Ended:
                         " name",
                         "rename one of the two",
                     )
-                draft.do(MoveLink(_ref(name), link.name, HOST, link.name))
+                draft.do(MoveLink(name_ref(name), link.name, HOST, link.name))
 
 
 def _on_host(draft: Draft, key: str) -> bool:
@@ -352,9 +188,9 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
         resources = [Namespace(name, attach) for name in names]
         for name in names:
             if values:
-                resources.append(Sysctls(_ref(name), values))
+                resources.append(Sysctls(name_ref(name), values))
             if params.get("loopback") is not None:
-                resources.append(Up(_ref(name), "lo", params["loopback"]))
+                resources.append(Up(name_ref(name), "lo", params["loopback"]))
 
     def report(world: World) -> dict[str, object]:
         return {"namespaces": [shown for shown in (_report(world, name) for name in names) if shown is not None]}
@@ -368,12 +204,12 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
 
 
 def _report(world: World, name: str) -> dict[str, object] | None:
-    state = world.at(_ref(name))
+    state = world.at(name_ref(name))
     if state is None or world.names[name].state != "namespace":
         return None
     return {
         "name": name,
-        "path": _ref(name).path,
+        "path": name_ref(name).path,
         "inode": state.inode,
         "pids": None if state.pids is None else list(state.pids),
     }
@@ -381,7 +217,7 @@ def _report(world: World, name: str) -> dict[str, object] | None:
 
 def _governed(world: World, name: str, values: t.Mapping[str, str]) -> dict[str, object] | str:
     """What a task may change of a namespace: whether it is there, its loopback, the sysctls named."""
-    state = world.at(_ref(name))
+    state = world.at(name_ref(name))
     if state is None:
         return world.names[name].state
     lo = state.links.get("lo")

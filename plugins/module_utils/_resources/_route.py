@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: nslab contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Routes as a user declares them: which observed route is meant, what of it is managed, and what it shall be."""
+"""The routes of a task: that they are there, that they are not, and that there are no others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from .._values import IPAddress, IPNetwork, NamespaceRef, parse_interface, parse
 from .._world import (
     IPV6_DEFAULT_METRIC,
     PROTO_BOOT,
-    PROTO_KERNEL,
     PROTO_STATIC,
     TABLE_MAIN,
     NamespaceState,
@@ -25,101 +24,11 @@ from .._world import (
     any_network,
 )
 from ._place import link_at, namespace_at, place
-from ._routing import SCOPE_NAMES, TABLE_NAMES, DropRoute, PutRoute, reaches, route_words, usual_scope
+from ._routing import SCOPE_NAMES, TABLE_NAMES, DropRoute, PutRoute, reaches, route_words
+from ._wanted_route import WantedRoute
 
 _TABLES = {name: number for number, name in TABLE_NAMES.items()}
 _SCOPES = {name: number for number, name in SCOPE_NAMES.items()}
-
-
-@dataclasses.dataclass(frozen=True)
-class WantedRoute:
-    """A route as declared; None is not managed. ``kind``, ``via``, ``dev`` and ``nexthops`` are managed as one."""
-
-    where: NamespaceRef
-    dst: IPNetwork
-    table: int
-    metric: int
-    kind: str | None = None
-    via: IPAddress | None = None
-    dev: str | None = None
-    nexthops: tuple[Nexthop, ...] = ()
-    src: IPAddress | None = None
-    scope: int | None = None
-    onlink: bool | None = None
-    mtu: int | None = None
-
-    def __str__(self) -> str:
-        dst = ("default" if self.dst.version == 4 else "::/0") if self.dst.prefixlen == 0 else str(self.dst)
-        return f"route {dst} {place(self.where)}"
-
-    @property
-    def gateways(self) -> tuple[Nexthop, ...]:
-        return self.nexthops or (Nexthop(self.via, self.dev, 1, bool(self.onlink)),)
-
-    def find(self, state: NamespaceState) -> Route | None:
-        """The observed route of this identity; of several (IPv6 takes one for each link) the one that fits best."""
-        found = [route for route in state.routes if route.identity == (self.dst, self.table, self.metric, 0)]
-        found.sort(key=lambda route: (not self.leads_as(route), route.protocol == PROTO_KERNEL))
-        return found[0] if found else None
-
-    def leads_as(self, route: Route) -> bool:
-        """Whether the managed unit is so."""
-        if route.kind != (self.kind or "unicast"):
-            return False
-        if route.kind != "unicast":
-            return True
-        if self.nexthops or route.nexthops:
-            return _hops(self.nexthops) == _hops(route.nexthops)
-        return route.via == self.via and self.dev in (None, route.dev)
-
-    def says_as(self, route: Route) -> bool:
-        """Whether the other fields that are declared are so."""
-        return (
-            self.src in (None, route.src)
-            and self.scope in (None, route.scope)
-            and self.onlink in (None, route.onlink)
-            and self.mtu in (None, dict(route.metrics).get("mtu"))
-        )
-
-    def matches(self, route: Route) -> bool:
-        """For removal: the identity, and each field given."""
-        return (
-            route.identity == (self.dst, self.table, self.metric, 0)
-            and self.kind in (None, route.kind)
-            and self.via in (None, route.via)
-            and self.dev in (None, route.dev)
-            and (not self.nexthops or _hops(self.nexthops) == _hops(route.nexthops))
-            and self.says_as(route)
-        )
-
-    def made(self, former: Route | None, dev: str | None) -> Route:
-        """The route to be set: what is declared, over what was observed, over what ip-route(8) would choose."""
-        base = former or Route(self.dst)
-        metrics = dict(base.metrics)
-        if self.mtu is not None:
-            metrics["mtu"] = self.mtu
-        unicast = (self.kind or "unicast") == "unicast"
-        route = Route(
-            dst=self.dst,
-            table=self.table,
-            metric=self.metric,
-            kind=self.kind or "unicast",
-            protocol=PROTO_BOOT if base.protocol == PROTO_KERNEL else base.protocol,
-            via=self.via,
-            dev=None if self.nexthops else dev,
-            src=self.src or (base.src if unicast else None),
-            onlink=bool(self.onlink if self.onlink is not None else base.onlink) and unicast,
-            nexthops=self.nexthops,
-            metrics=tuple(sorted(metrics.items())) if unicast else (),
-        )
-        if self.scope is not None:
-            return dataclasses.replace(route, scope=self.scope)
-        chosen = former is not None and former.scope != usual_scope(former) and self.dst.version == 4
-        return dataclasses.replace(route, scope=base.scope if chosen else usual_scope(route))
-
-
-def _hops(hops: t.Iterable[Nexthop]) -> list[tuple[str, str, int]]:
-    return sorted((str(hop.via), hop.dev or "", hop.weight) for hop in hops)
 
 
 @dataclasses.dataclass(frozen=True)

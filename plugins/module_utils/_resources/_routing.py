@@ -10,7 +10,8 @@ from __future__ import annotations
 import dataclasses
 import errno
 
-from .._operation import Index, Message, Operation, Request, ip
+from .._message import Index, Message
+from .._operation import Operation, Request, ip
 from .._values import IPAddress, NamespaceRef
 from .._world import (
     IPV6_DEFAULT_METRIC,
@@ -135,53 +136,43 @@ def _multipath_hop(version: int, hop: Nexthop) -> dict[str, object]:
 class PutRoute(Request):
     """Add a route, or put it in the place of ``former``, the one of its identity, without a gap."""
 
-    where_: NamespaceRef
     route: Route
     former: Route | None = None
 
     @property
-    def where(self) -> NamespaceRef:
-        return self.where_
-
-    @property
     def command(self) -> str:
-        return _ip_route(self.where_, "replace" if self.former else "add", self.route)
+        return _ip_route(self.where, "replace" if self.former else "add", self.route)
 
     @property
     def purpose(self) -> str:
         verb = "replace" if self.former else "add"
-        return f"{verb} route {' '.join(map(str, route_words(self.route)))} {place(self.where_)}"
+        return f"{verb} route {' '.join(map(str, route_words(self.route)))} {place(self.where)}"
 
     def message(self) -> Message:
         return route_message("RTM_NEWROUTE", ("CREATE", "REPLACE" if self.former else "EXCL"), self.route)
 
     def simulate(self, world: World) -> None:
-        state = world.at(self.where_)
+        state = world.at(self.where)
         assert state is not None
         state.routes = [route for route in state.routes if route != self.former] + [self.route]
 
     def invert(self, world: World) -> tuple[Operation, ...]:
         if self.former is not None:
-            return (PutRoute(self.where_, self.former, self.route),)
-        return (DropRoute(self.where_, self.route),)
+            return (PutRoute(self.where, self.former, self.route),)
+        return (DropRoute(self.where, self.route),)
 
 
 @dataclasses.dataclass(frozen=True)
 class DropRoute(Request):
-    where_: NamespaceRef
     route: Route
 
     @property
-    def where(self) -> NamespaceRef:
-        return self.where_
-
-    @property
     def command(self) -> str:
-        return _ip_route(self.where_, "del", self.route)
+        return _ip_route(self.where, "del", self.route)
 
     @property
     def purpose(self) -> str:
-        return f"remove route {' '.join(map(str, route_words(self.route)))} {place(self.where_)}"
+        return f"remove route {' '.join(map(str, route_words(self.route)))} {place(self.where)}"
 
     gone = frozenset({errno.ESRCH, errno.ENODEV})
 
@@ -189,12 +180,12 @@ class DropRoute(Request):
         return route_message("RTM_DELROUTE", (), self.route)
 
     def simulate(self, world: World) -> None:
-        state = world.at(self.where_)
+        state = world.at(self.where)
         assert state is not None
         state.routes = [route for route in state.routes if route != self.route]
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        return (PutRoute(self.where_, self.route),)
+        return (PutRoute(self.where, self.route),)
 
 
 # what the kernel does to routes when links and addresses change

@@ -13,7 +13,8 @@ import typing as t
 
 from .._engine import Declaration, Draft, Resource
 from .._errors import Problem
-from .._operation import Index, Message, NamespaceFd, Operation, Request, handle, ip
+from .._message import Index, Message, NamespaceFd
+from .._operation import Operation, Request, handle, ip
 from .._values import (
     IPInterface,
     NamespaceRef,
@@ -25,7 +26,8 @@ from .._values import (
 )
 from .._world import End, Link, Need, NeedLinks, NeedLinkSysctls, NeedNamespace, NeedPeer, World
 from ._address import Addresses
-from ._link import Attributes, DropLink, MoveLink, Up, governed_link, keep_mac, mtu_of, rename, report_link
+from ._link import Attributes, Up, governed_link, mtu_of, rename, report_link
+from ._linking import DropLink, MoveLink, keep_mac
 from ._place import described_kind, link_at, namespace_at, place
 
 DEFAULT_MTU = 1500
@@ -62,33 +64,28 @@ class AddVeth(Request):
     The kernel takes a master for the first end only; that of the peer needs a message of its own.
     """
 
-    where_: NamespaceRef
     first: NewEnd
     peer_where: NamespaceRef
     peer: NewEnd
     master: str | None = None
 
     @property
-    def where(self) -> NamespaceRef:
-        return self.where_
-
-    @property
     def command(self) -> str:
         master = [] if self.master is None else ["master", self.master]
-        add = ip(self.where_, "link", "add", *self.first.words(), *master, "type", "veth", "peer", *self.peer.words())
-        return add if self.peer_where == self.where_ else f"{add} netns {handle(self.peer_where)}"
+        add = ip(self.where, "link", "add", *self.first.words(), *master, "type", "veth", "peer", *self.peer.words())
+        return add if self.peer_where == self.where else f"{add} netns {handle(self.peer_where)}"
 
     @property
     def purpose(self) -> str:
         return (
-            f"create the veth pair {self.first.name} {place(self.where_)} and {self.peer.name} {place(self.peer_where)}"
+            f"create the veth pair {self.first.name} {place(self.where)} and {self.peer.name} {place(self.peer_where)}"
         )
 
     def message(self) -> Message:
         peer: dict[str, object] = {"attrs": self.peer.attributes()}
         if self.peer.index is not None:
             peer["index"] = self.peer.index
-        if self.peer_where != self.where_:
+        if self.peer_where != self.where:
             peer["attrs"] = [*self.peer.attributes(), ("IFLA_NET_NS_FD", NamespaceFd(self.peer_where))]
         info = {"attrs": [("VETH_INFO_PEER", peer)]}
         attributes: list[tuple[str, object]] = self.first.attributes()
@@ -99,18 +96,18 @@ class AddVeth(Request):
         return Message("RTM_NEWLINK", ("CREATE", "EXCL"), fields, attributes, names_links=True)
 
     def simulate(self, world: World) -> None:
-        here, there = world.at(self.where_), world.at(self.peer_where)
+        here, there = world.at(self.where), world.at(self.peer_where)
         assert here is not None and there is not None
         first = self.first.link(End(there.key, self.peer.name))
         here.links[self.first.name] = dataclasses.replace(first, master=self.master)
         there.links[self.peer.name] = self.peer.link(End(here.key, self.first.name))
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        state = world.at(self.where_)
+        state = world.at(self.where)
         assert state is not None
         bridge = None if self.master is None else state.links[self.master]
-        kept = () if bridge is None else keep_mac(state, self.where_, bridge, self.first.name)
-        return (DropLink(self.where_, self.first.name, None), *kept)
+        kept = () if bridge is None else keep_mac(state, self.where, bridge, self.first.name)
+        return (DropLink(self.where, self.first.name, None), *kept)
 
 
 @dataclasses.dataclass(frozen=True)

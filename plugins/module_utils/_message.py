@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An rtnetlink message as plain data: what the planner says and the kernel rooms encode. Source: rtnetlink(7)."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ._values import NamespaceRef
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """Stands in a message for the index of a link, which is looked up just before the message goes out."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class NamespaceFd:
+    """Stands in a message for an open descriptor of a namespace."""
+
+    ref: NamespaceRef
+
+
+Attributes = t.Sequence[tuple[str, object]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Message:
+    """An rtnetlink message in the names of linux/rtnetlink.h; placeholders may stand anywhere in it.
+
+    ``names_links`` says that links are made, moved, renamed or removed by it, so that an index looked up before is void.
+    """
+
+    type: str
+    flags: tuple[str, ...] = ()
+    fields: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
+    attributes: Attributes = ()
+    names_links: bool = False
