@@ -87,12 +87,13 @@ def test_a_server_is_asked_from_inside(host: Host, outside: object) -> None:
     ],
     ids=str,
 )
-def test_resolv_conf_then_holds_exactly_what_is_declared(host: Host, after: dict[str, Any]) -> None:
+def test_resolv_conf_then_holds_what_is_declared_and_keeps_what_is_not(host: Host, after: dict[str, Any]) -> None:
     host.apply("ns_resolv", netns=["red"], nameservers=["192.0.2.53"], hosts={"a": "10.0.0.1"})
     hosts = (RED / "hosts").read_text()
     host.changed("ns_resolv", netns=["red"], **after)
     text = (RED / "resolv.conf").read_text()
-    assert ("192.0.2.53" in text) == ("192.0.2.53" in after.get("nameservers", []))
+    assert ("192.0.2.53" in text) == ("192.0.2.53" in after.get("nameservers", ["192.0.2.53"]))
+    assert ("rotate" in text) == ("options" in after)
     assert (RED / "hosts").read_text() == hosts
 
 

@@ -141,13 +141,14 @@ class Switching:
             return  # the global switch, which is ours now, has it on
         draft.do(SetSysctl(self.where, path, entry.former))
         for other, former in entry.along:
-            if state.sysctls.get(other) not in (None, former):
+            if other not in self.after and state.sysctls.get(other) not in (None, former):
                 draft.do(SetSysctl(self.where, other, former))
 
 
 def switching(world: World, where: NamespaceRef, user: str, wanted: t.Sequence[str]) -> Switching:
     """What it takes that ``user`` has the switches ``wanted`` on, and no others through him."""
     state = world.at(where)
+    observed = NamespaceState("") if state is None else state.copy()
     before = recorded(world, where)
     after: Entries = {}
     for path, entry in before.items():
@@ -156,24 +157,38 @@ def switching(world: World, where: NamespaceRef, user: str, wanted: t.Sequence[s
             users = entry.users if user in entry.users else (*entry.users, user)
         if users:
             after[path] = dataclasses.replace(entry, users=users)
-    observed = NamespaceState("") if state is None else state.copy()
+    left = _released(observed, {path: entry for path, entry in before.items() if path not in after})
     for path in wanted:
-        if path not in after and value(observed, path) != ON:
-            after[path] = Entry(value(observed, path), ON, (user,), _along(observed, path))
+        if path not in after and value(left, path) != ON:
+            along = tuple((other, old) for other, old in _along(left, path) if other not in after)
+            after[path] = Entry(value(left, path), ON, (user,), along)
     return Switching(where, user, before, {**before, **after}, after, observed)
 
 
-def _along(state: NamespaceState, path: str) -> tuple[tuple[str, str], ...]:
+def _released(state: NamespaceState, entries: Entries) -> NamespaceState:
+    """The switches as they would be without those that we turned on for nobody else: what is recorded as former is this."""
+    for path in sorted(entries, key=lambda path: path != IP_FORWARD):
+        entry = entries[path]
+        if state.sysctls.get(path) == entry.written:
+            state = _written(state, path, entry.former)
+            state.sysctls.update(entry.along)
+    return state
+
+
+def _along(state: NamespaceState, path: str) -> list[tuple[str, str]]:
     """What a write of the switch and one back would leave different."""
     if global_switch(path) is None:
-        return ()
-    scratch = World(keys={}, namespaces={state.key: state.copy()})
+        return []
+    left = _written(_written(state, path, ON), path, state.sysctls.get(path) or "0").sysctls
+    return [(other, old) for other, old in state.sysctls.items() if old is not None and left[other] != old]
+
+
+def _written(state: NamespaceState, path: str, new: str) -> NamespaceState:
+    """A copy of the state after a write, with all that the kernel sets along."""
     ref = NamespaceRef("path", "/")
-    scratch.keys[ref] = state.key
-    SetSysctl(ref, path, ON).simulate(scratch)
-    SetSysctl(ref, path, state.sysctls.get(path) or "0").simulate(scratch)
-    left = scratch.namespaces[state.key].sysctls
-    return tuple((other, old) for other, old in state.sysctls.items() if old is not None and left[other] != old)
+    scratch = World(keys={ref: state.key}, namespaces={state.key: state.copy()})
+    SetSysctl(ref, path, new).simulate(scratch)
+    return scratch.namespaces[state.key]
 
 
 def shown_record(world: World) -> str | None:

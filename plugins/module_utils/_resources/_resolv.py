@@ -52,8 +52,8 @@ class ResolvConf:
         )
 
     def text(self) -> str:
-        lines = [f"nameserver {server}" for server in self.nameservers or ()]
-        lines += [f"search {' '.join(self.search)}"] if self.search else []
+        lines = [f"search {' '.join(self.search)}"] if self.search else []
+        lines += [f"nameserver {server}" for server in self.nameservers or ()]
         lines += [f"options {' '.join(self.options)}"] if self.options else []
         return "".join(f"{line}\n" for line in lines) or "# no nameservers\n"
 
@@ -208,7 +208,13 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
         return {"files": [shown for path in paths for shown in _report(world, path)]}
 
     shown = ", ".join(shlex.quote(name) for name in names[:3]) + (", ..." if len(names) > 3 else "")
-    return Declaration(resources, report, f"resolver files of {shown}")
+
+    def governed(world: World) -> object:
+        folders = {files.folder: world.directories.get(files.folder) for files in found}
+        modes = {path: None if state is None else f"{state.mode:04o}" for path, state in folders.items()}
+        return {**report(world), "directories": modes}
+
+    return Declaration(resources, report, f"resolver files of {shown}", governed)
 
 
 def _report(world: World, path: str) -> list[dict[str, object]]:

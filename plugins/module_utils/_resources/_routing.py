@@ -37,6 +37,20 @@ SCOPE_NAMES = {SCOPE_GLOBAL: "global", SCOPE_LINK: "link", SCOPE_HOST: "host", S
 TYPE_NUMBERS = {"unicast": 1, "local": 2, "broadcast": 3, "anycast": 4, "multicast": 5, "blackhole": 6}
 TYPE_NUMBERS.update({"unreachable": 7, "prohibit": 8, "throw": 9, "nat": 10})
 RTNH_F_ONLINK = 4
+METRICS = (
+    "",
+    "lock",
+    "mtu",
+    "window",
+    "rtt",
+    "rttvar",
+    "ssthresh",
+    "cwnd",
+    "advmss",
+    "reordering",
+    "hoplimit",
+    "initcwnd",
+)
 
 
 def usual_scope(route: Route) -> int:
@@ -66,8 +80,11 @@ def route_words(route: Route) -> list[object]:
         found += ["metric", route.metric]
     if route.src is not None:
         found += ["src", route.src]
-    for name, value in route.metrics:
-        found += [name, value]
+    metrics = dict(route.metrics)
+    locked = metrics.pop("lock", 0)
+    for name, value in metrics.items():
+        lock = ["lock"] if name in METRICS and locked & 1 << METRICS.index(name) else []
+        found += [name, *lock, value]
     for hop in route.nexthops:
         found += ["nexthop", *_hop_words(hop.via, hop.dev, False), "weight", hop.weight]
         found += ["onlink"] if hop.onlink else []

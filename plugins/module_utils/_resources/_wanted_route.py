@@ -51,7 +51,7 @@ class WantedRoute:
         if route.kind != "unicast":
             return True
         if self.nexthops or route.nexthops:
-            return _hops(self.nexthops) == _hops(route.nexthops)
+            return _same_hops(self.nexthops, route.nexthops)
         return route.via == self.via and self.dev in (None, route.dev)
 
     def says_as(self, route: Route) -> bool:
@@ -70,7 +70,7 @@ class WantedRoute:
             and self.kind in (None, route.kind)
             and self.via in (None, route.via)
             and self.dev in (None, route.dev)
-            and (not self.nexthops or _hops(self.nexthops) == _hops(route.nexthops))
+            and (not self.nexthops or _same_hops(self.nexthops, route.nexthops))
             and self.says_as(route)
         )
 
@@ -100,5 +100,12 @@ class WantedRoute:
         return dataclasses.replace(route, scope=base.scope if chosen else usual_scope(route))
 
 
-def _hops(hops: t.Iterable[Nexthop]) -> list[tuple[str, str, int]]:
-    return sorted((str(hop.via), hop.dev or "", hop.weight) for hop in hops)
+def _same_hops(wanted: t.Sequence[Nexthop], observed: t.Sequence[Nexthop]) -> bool:
+    """Whether each wanted hop is one of those observed, and there are no others; a link that is left out may be any."""
+    left = list(observed)
+    for hop in sorted(wanted, key=lambda hop: hop.dev is None):
+        match = [o for o in left if (o.via, o.weight) == (hop.via, hop.weight) and hop.dev in (None, o.dev)]
+        if not match:
+            return False
+        left.remove(match[0])
+    return not left
