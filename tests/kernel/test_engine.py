@@ -131,7 +131,7 @@ def test_the_operations_undone_are_returned(red: Host) -> None:
 @pytest.mark.once
 def test_what_can_not_be_undone_is_said(red: Host) -> None:
     def take_the_namespace_away() -> None:
-        red.sh("umount /run/netns/red; rm /run/netns/red")
+        red.sh("umount -l /run/netns/red; rm /run/netns/red")
 
     result = run_with(take_the_namespace_away, "netns", {"name": ["red"], "sysctl": {"net.ipv4.ip_default_ttl": 33}})
     assert result.failed
