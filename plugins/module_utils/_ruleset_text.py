@@ -125,11 +125,10 @@ def rule_text(rule: Rule) -> str:
 
 
 def _implied(expression: Expression, following: Optional[Expression]) -> bool:
-    if isinstance(expression, NetworkProtocol):
-        return isinstance(following, AddressIn) and following.network.version == expression.version
-    if isinstance(expression, TransportProtocol):
-        return isinstance(following, DestinationPort) and following.protocol == expression.name
-    return False
+    """A Rule never has an address or a port behind the test of another protocol."""
+    return (isinstance(expression, NetworkProtocol) and isinstance(following, AddressIn)) or (
+        isinstance(expression, TransportProtocol) and isinstance(following, DestinationPort)
+    )
 
 
 def _expression(expression: Expression) -> str:

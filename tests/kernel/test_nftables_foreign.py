@@ -150,6 +150,17 @@ def test_foreign_chains_and_sets_in_our_table_are_seen():
     assert shown("set") == []
 
 
+@pytest.mark.parametrize("option", ["counter", "size 100", "timeout 1h", "flags interval"])
+def test_a_map_that_does_more_than_ours_is_made_anew(option):
+    make(EVERYTHING)
+    ours = listing()
+    nft("flush chain inet nslab forward; flush chain inet nslab lab; delete map inet nslab fwd_iif")
+    nft(f"add map inet nslab fwd_iif {{ type ifname : verdict; {option}; }}")
+    nft('add element inet nslab fwd_iif { "v2" : accept }')
+    repair(EVERYTHING)
+    assert sorted(listing().splitlines()) == sorted(ours.splitlines())
+
+
 @pytest.mark.parametrize(
     "word",
     [

@@ -79,13 +79,19 @@ def test_nft_sees_all_that_is_written():
 
 def test_the_script_run_by_nft_makes_the_same_table():
     make(EVERYTHING)
-    ours, ours_read = listing(), read()
+    ours, ours_compiled, ours_read = listing(), compiled(), read()
     with another_namespace():
         nft("-f", "-", text=script(difference(None, EVERYTHING)))
         assert listing() == ours
+        assert compiled() == ours_compiled
         assert read() == EVERYTHING
     assert ours_read == EVERYTHING
     assert read().comment == "nslab.linux"
+
+
+def compiled() -> list[str]:
+    """The kernel's expressions of all rules, as nft shows them."""
+    return [line for line in nft("--debug=netlink", "list", "table", "inet", "nslab").splitlines() if "  [ " in line]
 
 
 def test_each_rule_is_listed_by_nft_in_the_words_of_the_script():

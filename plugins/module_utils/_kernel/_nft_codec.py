@@ -43,8 +43,12 @@ _LAYOUTS: dict[str, dict[int, tuple[str, str]]] = {
         5: ("key_len", "be32"),
         6: ("data_type", "be32"),
         7: ("data_len", "be32"),
+        9: ("description", "cdata"),
         10: ("id", "be32"),
+        11: ("timeout", "cdata"),
         13: ("userdata", "cdata"),
+        17: ("expression", "cdata"),
+        18: ("expressions", "cdata"),
     },
     "elements": {1: ("table", "asciiz"), 2: ("set", "asciiz"), 3: ("elements", "cdata")},
     "element": {

@@ -120,7 +120,7 @@ def _is_zero(value: Value) -> bool:
 def _drop_implied(shown: dict[str, Value], wanted: dict[str, Value]) -> None:
     """The kernel repeats the lower bound as the upper one, and sets the flags that follow from the registers."""
     for bound in ("addr", "proto"):
-        if f"{bound}_max" not in wanted and shown.get(f"{bound}_max") == wanted.get(f"{bound}_min"):
+        if shown.get(f"{bound}_max") == wanted.get(f"{bound}_min"):
             shown.pop(f"{bound}_max", None)
     wanted.pop("flags", None)
     flags = shown.get("flags")

@@ -41,6 +41,8 @@ _DATA = {
     IPV4_AND_PORT: (_IPV4 << 6 | _PORT, 8),
     IPV6_AND_PORT: (_IPV6 << 6 | _PORT, 20),
 }
+# A size, a time-out or a counter for each element; intervals and more are flags. Ours have none of them.
+_OPTIONS = ("description", "timeout", "expression", "expressions")
 _UDATA_KEY_BYTE_ORDER, _HOST, _NETWORK = 0, 1, 2
 # One attribute's length is 16 bits; elements that need more than this go in several messages.
 _LIST_BYTES = 48 * 1024
@@ -70,13 +72,13 @@ def _byte_order(kind: int, order: int) -> bytes:
 
 
 def decode_set(shown: t.Mapping[str, t.Any], elements: t.Iterable[bytes]) -> t.Union[Set, Map]:
-    flags = shown.get("flags", 0)
-    key = _type_name(_KEYS, shown.get("key_type", 0), shown.get("key_len", 0))
-    if not flags & _NFT_SET_MAP:
-        return Set(shown["name"], _flagged(key, flags), _decode_elements(elements, key if not flags else ""))
+    key = _type_name(_KEYS, shown["key_type"], shown["key_len"])
+    if shown.get("flags", 0) & ~_NFT_SET_MAP or any(shown.get(option) for option in _OPTIONS):
+        key = f"unknown ({key} with options)"
+    if not shown.get("flags", 0) & _NFT_SET_MAP:
+        return Set(shown["name"], key, _decode_elements(elements, key))
     data = _type_name(_DATA, shown.get("data_type", 0), shown.get("data_len", 0))
-    flags &= ~_NFT_SET_MAP
-    return Map(shown["name"], _flagged(key, flags), data, _decode_elements(elements, key if not flags else "", data))
+    return Map(shown["name"], key, data, _decode_elements(elements, key, data))
 
 
 def _type_name(types: t.Mapping[str, tuple[t.Any, ...]], number: int, length: int) -> str:
@@ -84,11 +86,6 @@ def _type_name(types: t.Mapping[str, tuple[t.Any, ...]], number: int, length: in
         if known[:2] == (number, length):
             return name
     return f"unknown (type {number}, {length} bytes)"
-
-
-def _flagged(key: str, flags: int) -> str:
-    """A set with intervals or time-outs is none of ours, whatever its type."""
-    return f"unknown ({key}, flags {flags:#x})" if flags else key
 
 
 # Elements
