@@ -34,11 +34,8 @@ class Place:
 
 class FailingRequest(_operation.Request):
     def __init__(self, real: _operation.Request) -> None:
-        self._real = real
-
-    @property
-    def where(self) -> Any:
-        return self._real.where
+        super().__init__(real.where)
+        object.__setattr__(self, "_real", real)  # the base is frozen
 
     @property
     def command(self) -> str:
