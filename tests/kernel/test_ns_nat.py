@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -39,9 +38,10 @@ def gets_out_as(host: Host, netns: str = "red", patience: float = 2) -> str | No
     return host.fetch(Outside.WEB, netns, patience)
 
 
-def own_table(host: Host, netns: str = "host") -> list[str]:
-    """The objects of the collection's table, each as a text without handles and counts, in an order of their own."""
-    return sorted(json.dumps(entry, sort_keys=True) for entry in host.snapshot().state[netns]["nft"])
+def own_table(host: Host, netns: str = "host") -> dict[str, Any]:
+    """The objects of the collection's table, without handles and counts."""
+    found: dict[str, Any] = host.snapshot().state[netns]["nft"]
+    return found
 
 
 def forwarding(host: Host, netns: str = "host") -> set[str]:

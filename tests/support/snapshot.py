@@ -144,7 +144,7 @@ def normalise(name: str, seen: dict[str, Any], all_seen: dict[str, dict[str, Any
             key=lambda route: json.dumps(route, sort_keys=True),
         ),
         "rules": seen["rules"],
-        "nft": [without_handles(entry) for entry in seen["nft"] if "metainfo" not in entry],
+        "nft": ruleset(seen["nft"]),
         "sysctls": seen["sysctls"],
     }
 
@@ -225,6 +225,25 @@ def strip(value: Any) -> Any:
     if isinstance(value, list):
         return [strip(inner) for inner in value]
     return value
+
+
+def ruleset(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Each table, chain and map by its name, and of each chain its rules in their order; that of the rest is of no matter."""
+    found: dict[str, Any] = {}
+    for entry in entries:
+        ((kind, value),) = entry.items()
+        if kind == "metainfo":
+            continue
+        owner = value.get("chain") or value["name"]
+        key = " ".join([kind, value["family"], value.get("table", ""), owner])
+        value = without_handles(value)
+        if kind == "rule":
+            found.setdefault(key, []).append(value)
+        else:
+            if "elem" in value:
+                value["elem"] = sorted(value["elem"], key=lambda element: json.dumps(element, sort_keys=True))
+            found[key] = value
+    return found
 
 
 def without_handles(value: Any) -> Any:
