@@ -170,6 +170,13 @@ def end(process: subprocess.Popen[bytes]) -> None:
             process.wait(10)
 
 
+def stop(number: int, _frame: object) -> None:
+    """Called on a signal: the gates are not in our process group, so nothing ends them but we."""
+    for process in list(RUNNING):
+        end(process)
+    os._exit(128 + number)
+
+
 def environment(gate: Gate, room: Path) -> dict[str, str]:
     venv = CHECKOUT / ".cache" / "environments" / gate.environments[0]
     return {
@@ -293,13 +300,9 @@ def main() -> int:
         say(" ".join(sorted({need for gate in gates for need in getattr(gate, options.needs)})))
         return 0
     began = time.monotonic()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        outcomes = run_all(gates, options.jobs)
-    except (KeyboardInterrupt, SystemExit):
-        for process in list(RUNNING):
-            end(process)
-        os._exit(130)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    outcomes = run_all(gates, options.jobs)
     total = summary(outcomes, time.monotonic() - began)
     failed = [outcome.gate.name for outcome in outcomes if not outcome.good]
     if failed:
