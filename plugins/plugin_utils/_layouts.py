@@ -83,7 +83,7 @@ def bridge_lab(values: t.Mapping[str, t.Any], host: HostView) -> Layout:
     if layout["state"] == "absent":
         # The defaults alone don't say that ns1 and ns2 were this lab's: somebody else may have made them.
         chosen = given.given("count") or given.given("names")
-        gone = recorded or (names if chosen else ())
+        gone = recorded if host.record is not None else names if chosen else ()
         layout.update(names=list(gone), host_ends=_host_ends(bridge, gone))
         return layout
     subnets = given.subnets(interfaces=len(names))

@@ -314,6 +314,7 @@ def test_a_broken_record_is_named():
 def test_absent_removes_what_the_record_has():
     assert lab(recorded("a", "b"), state="absent")["names"] == ["a", "b"]
     assert lab(recorded("a", "b"), state="absent", count=7)["names"] == ["a", "b"]
+    assert lab(recorded(), state="absent", count=7)["names"] == []
 
 
 def test_absent_without_a_record_removes_what_was_named_and_never_what_the_defaults_would_name():
