@@ -31,7 +31,7 @@ Attributes = t.Sequence[tuple[str, object]]
 class Message:
     """An rtnetlink message in the names of linux/rtnetlink.h; placeholders may stand anywhere in it.
 
-    ``names_links`` says that links are made, moved, renamed or removed by it, so that an index looked up before is void.
+    ``names_links`` says that a name leads to another link after it, so that no index may be looked up before it was sent.
     """
 
     type: str

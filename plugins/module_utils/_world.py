@@ -12,12 +12,19 @@ import dataclasses
 import ipaddress
 import typing as t
 
-from ._ruleset import Table
 from ._values import HOST, IPAddress, IPInterface, IPNetwork, NamespaceRef
+
+if t.TYPE_CHECKING:
+    from ._ruleset import Table
 
 SCOPE_GLOBAL, SCOPE_SITE, SCOPE_LINK, SCOPE_HOST, SCOPE_NOWHERE = 0, 200, 253, 254, 255
 TABLE_DEFAULT, TABLE_MAIN, TABLE_LOCAL = 253, 254, 255
 PROTO_KERNEL, PROTO_BOOT, PROTO_STATIC = 2, 3, 4
+# RTAX_* of linux/rtnetlink.h, by number, in the words of ip-route(8); `lock` says which of the others are locked.
+ROUTE_METRICS = (
+    *("", "lock", "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss", "reordering", "hoplimit"),
+    *("initcwnd", "features", "rto_min", "initrwnd", "quickack"),
+)
 IPV6_DEFAULT_METRIC = 1024  # IP6_RT_PRIO_USER in include/uapi/linux/ipv6_route.h
 
 
@@ -74,7 +81,9 @@ class Link:
     """An interface. ``kind`` is the kernel's (veth, bridge, ...), None for a physical one, ``loopback`` for lo.
 
     ``peer`` is known once its namespace has been observed; until then ``peer_index`` and ``peer_nsid`` (None: the same
-    namespace) tell the kernel rooms where to look. ``index``, ``mac``, ``mtu`` and ``state`` are None where the kernel has yet to choose.
+    namespace) tell the kernel rooms where to look. ``index``, ``mac``, ``mtu`` and ``state`` are None where the kernel has
+    yet to choose. ``sysctls`` are its switches, by path, that differ from what new links get; they are observed only where
+    the link may be lost.
     """
 
     name: str
@@ -92,6 +101,7 @@ class Link:
     peer_index: int | None = None
     peer_nsid: int | None = None
     promote_secondaries: bool = False
+    sysctls: tuple[tuple[str, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -290,7 +300,7 @@ class NeedForwarding(Need):
 
 @dataclasses.dataclass(frozen=True)
 class NeedLinkSysctls(Need):
-    """The switches of one link, which go along with it."""
+    """The switches of one link, which go along with it (Link.sysctls)."""
 
     ref: NamespaceRef
     link: str

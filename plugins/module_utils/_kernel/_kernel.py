@@ -30,7 +30,7 @@ from .._world import (
     NeedTable,
     World,
 )
-from . import _files, _nftables, _processes, _sysctl
+from . import _files, _processes, _sysctl
 from ._namespaces import Namespaces, names
 from ._refusal import KernelRefused
 from ._rtnetlink import Rtnetlink
@@ -48,6 +48,9 @@ class Kernel:
         self.namespaces = Namespaces()
         self.rtnetlink = Rtnetlink(self.namespaces)
         self._vanishing: set[str] = set()
+        # For each viewer the ids by which it knows others, and the namespaces that it has not been asked for yet.
+        self._walks: dict[NamespaceRef, tuple[dict[int, NamespaceRef], t.Iterator[NamespaceRef]]] = {}
+        self._usual_switches: dict[str, dict[str, str]] = {}  # by namespace
 
     def close(self) -> None:
         """Also the end of what a task removed: only now do its namespaces go, and with them links on the host."""
@@ -80,6 +83,8 @@ class Kernel:
             _sysctl.write(path, value)
 
     def change_table(self, where: NamespaceRef, changes: t.Sequence[t.Any]) -> None:
+        from . import _nftables  # a tenth of a second, which only ns_nat needs
+
         with self.namespaces.entered(where):
             _nftables.apply_changes(changes)
 
@@ -89,6 +94,8 @@ class Kernel:
         """Read what is needed into ``world``."""
         if not world.seen:
             self.namespaces.refresh()
+            self._walks.clear()
+            self._usual_switches.clear()
             world.live_rename = _kernel_version() >= (6, 2)
         order = list(_LOOK)
         for need in sorted(needs, key=lambda need: order.index(type(need))):
@@ -154,11 +161,27 @@ class Kernel:
 
     def _by_nsid(self, world: World, need: NeedPeer, nsid: int) -> NamespaceState | None:
         """The namespace that the viewer knows by an id: the likely one, one observed, one with a name, a process's."""
-        for candidates in (_likely, _observed, _named, _of_processes):
-            for ref in candidates(world, need):
-                if self._resolve(world, ref) is not None and self.rtnetlink.nsid(need.ref, ref) == nsid:
-                    return self._read_links(world, ref)
-        return None
+        known, walk = self._walks.setdefault(need.ref, ({}, self._candidates(world)))
+        if nsid not in known and self._resolve(world, need.likely) is not None:
+            seen = self.rtnetlink.nsid(need.ref, need.likely)
+            if seen is not None:
+                known[seen] = need.likely
+        while nsid not in known:
+            candidate = next(walk, None)
+            if candidate is None:
+                return None
+            if self._resolve(world, candidate) is not None:
+                seen = self.rtnetlink.nsid(need.ref, candidate)
+                if seen is not None:
+                    known.setdefault(seen, candidate)
+        return self._read_links(world, known[nsid])
+
+    @staticmethod
+    def _candidates(world: World) -> t.Iterator[NamespaceRef]:
+        yield from [ref for ref, key in world.keys.items() if key is not None]
+        yield from [ref for ref in (NamespaceRef("name", name) for name in names()) if ref not in world.keys]
+        pids = [found[0] for key, found in _processes.by_namespace().items() if key not in world.namespaces]
+        yield from [NamespaceRef("pid", str(pid)) for pid in pids]
 
     def _sysctl(self, world: World, need: Need) -> None:
         assert isinstance(need, NeedSysctl)
@@ -177,12 +200,14 @@ class Kernel:
 
     def _link_sysctls(self, world: World, need: Need) -> None:
         assert isinstance(need, NeedLinkSysctls)
-        state = self._resolve(world, need.ref)
-        if state is not None:
+        state = self._read_links(world, need.ref)
+        if state is not None and need.link in state.links:
             with self.namespaces.entered(need.ref):
-                for path in _sysctl.link_paths(need.link):
-                    if path not in state.sysctls:
-                        state.sysctls[path] = _sysctl.read(path)
+                usual = self._usual_switches.setdefault(state.key, {}) or _sysctl.switches("default")
+                self._usual_switches[state.key] = usual
+                own = _sysctl.switches(need.link)
+            unusual = tuple((path.format(need.link), value) for path, value in own.items() if usual.get(path) != value)
+            state.links[need.link] = dataclasses.replace(state.links[need.link], sysctls=unusual)
 
     def _processes(self, world: World, need: Need) -> None:
         assert isinstance(need, NeedProcesses)
@@ -194,6 +219,8 @@ class Kernel:
 
     def _table(self, world: World, need: Need) -> None:
         assert isinstance(need, NeedTable)
+        from . import _nftables
+
         state = self._resolve(world, need.ref)
         if state is not None:
             with self.namespaces.entered(need.ref):
@@ -227,24 +254,6 @@ def _join(state: NamespaceState, link: Link, home: NamespaceState, peer: Link) -
     """Let each end of a veth know the other."""
     state.links[link.name] = dataclasses.replace(link, peer=End(home.key, peer.name))
     home.links[peer.name] = dataclasses.replace(home.links[peer.name], peer=End(state.key, link.name))
-
-
-def _likely(world: World, need: NeedPeer) -> list[NamespaceRef]:
-    return [need.likely]
-
-
-def _observed(world: World, need: NeedPeer) -> list[NamespaceRef]:
-    return [world.reference(key) for key in world.namespaces]
-
-
-def _named(world: World, need: NeedPeer) -> list[NamespaceRef]:
-    refs = [NamespaceRef("name", name) for name in names()]
-    return [ref for ref in refs if ref not in world.keys]
-
-
-def _of_processes(world: World, need: NeedPeer) -> list[NamespaceRef]:
-    pids = [found[0] for key, found in _processes.by_namespace().items() if key not in world.namespaces]
-    return [NamespaceRef("pid", str(pid)) for pid in pids]
 
 
 def _kernel_version() -> tuple[int, int]:

@@ -18,7 +18,7 @@ import typing as t
 from .._message import Index, Message, NamespaceFd
 from .._values import HOST, NamespaceRef
 from .._world import Link, NamespaceState
-from . import _codec
+from . import _codec, _decode
 from ._namespaces import Namespaces
 from ._netlink import Netlink
 from ._refusal import KernelRefused
@@ -47,20 +47,20 @@ class Rtnetlink:
     def read(self, ref: NamespaceRef, state: NamespaceState) -> None:
         """Fill ``state`` with the links, their addresses, and the routes."""
         netlink = self.socket(ref)
-        links = _codec.decode_links(netlink.dump(*_codec.dump_links()))
-        addresses = _codec.decode_addresses(netlink.dump(*_codec.dump_addresses()))
+        links = _decode.decode_links(netlink.dump(*_codec.dump_links()))
+        addresses = _decode.decode_addresses(netlink.dump(*_codec.dump_addresses()))
         state.links = {link.name: _with_addresses(link, addresses) for link in links}
         names = {link.index: link.name for link in links if link.index is not None}
         state.routes = [
             route
             for version in (4, 6)
-            for route in _codec.decode_routes(netlink.dump(*_codec.dump_routes(version)), names)
+            for route in _decode.decode_routes(netlink.dump(*_codec.dump_routes(version)), names)
         ]
 
     def nsid(self, viewer: NamespaceRef, seen: NamespaceRef) -> int | None:
         """By which id ``viewer`` knows the namespace ``seen``; None: by none."""
         answer = self.socket(viewer).get(_codec.get_nsid(self._namespaces.fd(seen)))
-        return None if answer is None else _codec.decode_nsid(answer)
+        return None if answer is None else _decode.decode_nsid(answer)
 
     def send(self, ref: NamespaceRef, messages: t.Sequence[Message]) -> list[KernelRefused | None]:
         """Send all messages in as few sends as the indexes that they need allow; the answer to each."""

@@ -69,11 +69,12 @@ def forwarding_paths(version: int) -> list[str]:
     return [*paths, "net/ipv4/ip_forward", "net/ipv4/conf/all/accept_redirects"] if version == 4 else paths
 
 
-def link_paths(link: str) -> list[str]:
-    """The switches of a link, and those that new links get."""
-    return [
-        f"net/ipv{version}/conf/{owner}/{switch}"
-        for version, switches in LINK_SWITCHES.items()
-        for owner in (link, "default")
-        for switch in switches
-    ]
+def switches(link: str) -> dict[str, str]:
+    """The switches of a link (of ``default``: those that new links get), by path with the link's name left open."""
+    found = {}
+    for version, names in LINK_SWITCHES.items():
+        for name in names:
+            value = read(f"net/ipv{version}/conf/{link}/{name}")
+            if value is not None:
+                found[f"net/ipv{version}/conf/{{}}/{name}"] = value
+    return found

@@ -19,7 +19,7 @@ from .._world import SCOPE_HOST, Address, End, Link, NamespaceState, World
 from ._address import AddAddress, DropAddress
 from ._place import place
 from ._routing import forget_routes, put_back, rename_in_routes
-from ._sysctl import forget_sysctls, lost_sysctls
+from ._sysctl import SetSysctl
 
 IFF_UP, IFF_PROMISC = 0x1, 0x100
 LOCALHOST = Address(ipaddress.ip_interface("127.0.0.1/8"), scope=SCOPE_HOST)
@@ -183,8 +183,9 @@ class MoveLink(Request):
         assert source is not None and target is not None
         link = source.links.pop(self.link)
         forget_routes(source, self.link)
-        forget_sysctls(source, self.link)
-        moved = dataclasses.replace(link, name=self.name, index=None, up=False, state=None, master=None, addresses=())
+        moved = dataclasses.replace(
+            link, name=self.name, index=None, up=False, state=None, master=None, addresses=(), sysctls=()
+        )
         target.links[self.name] = moved
         _tell_peer(world, link, End(target.key, self.name))
 
@@ -218,7 +219,7 @@ class DropLink(Request):
     gone = frozenset({errno.ENODEV})
 
     def message(self) -> Message:
-        return Message("RTM_DELLINK", (), {"index": Index(self.link)}, names_links=True)
+        return Message("RTM_DELLINK", (), {"index": Index(self.link)})
 
     def simulate(self, world: World) -> None:
         state = world.at(self.where)
@@ -249,7 +250,6 @@ class DropLink(Request):
 def _remove(state: NamespaceState, name: str) -> None:
     state.links.pop(name, None)
     forget_routes(state, name)
-    forget_sysctls(state, name)
     for other in list(state.links.values()):
         if other.master == name:
             state.links[other.name] = dataclasses.replace(other, master=None)
@@ -263,7 +263,9 @@ def bring_back(before: World, after: World, ref: NamespaceRef, name: str) -> lis
     was, now = before.link(ref, name), after.link(ref, name)
     state, state_now = before.at(ref), after.at(ref)
     assert was is not None and now is not None and state is not None and state_now is not None
-    operations: list[Operation] = list(lost_sysctls(ref, name, state, state_now))
+    operations: list[Operation] = []
+    if was.sysctls != now.sysctls:
+        operations += [SetSysctl(ref, path, value) for path, value in was.sysctls]
     for attribute in ("mac", "mtu", "master"):
         if getattr(was, attribute) != getattr(now, attribute) and getattr(was, attribute) is not None:
             operations.append(SetLink(ref, name, attribute, getattr(was, attribute)))

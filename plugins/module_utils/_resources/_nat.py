@@ -19,7 +19,7 @@ from .._ruleset_text import rule_text, script, shown
 from .._values import IPNetwork, NamespaceRef, parse_interface, parse_namespace, parse_network, parse_rule_set_name
 from .._world import TABLE_MAIN, NamespaceState, Need, NeedLinks, NeedTable, World
 from . import _forwarding
-from ._nat_rules import RuleSet, holders, laid, overlap
+from ._nat_rules import RuleSet, holders, laid, overlap, translated
 from ._place import link_at, namespace_at, place
 
 if t.TYPE_CHECKING:
@@ -130,6 +130,12 @@ class Nat:
                 raise Problem(
                     f"inside link {name} belongs to the rule set {holder} already",
                     f"add what {self.name} needs to {holder}, or remove one of the two",
+                )
+        for holder, network in translated(state.table):
+            if holder != self.name and any(overlap(network, source) for source in self.sources):
+                raise Problem(
+                    f"the sources of {self.name} overlap {network} of the rule set {holder}",
+                    "give each lab a network of its own",
                 )
         return RuleSet(self.name, inside, uplinks, self.sources, self.masquerade, self.established_only)
 

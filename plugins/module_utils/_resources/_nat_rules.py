@@ -133,6 +133,18 @@ def holders(table: Table | None) -> dict[str, str]:
     return {str(element.key): owner(element.comment) or "?" for element in elements}
 
 
+def translated(table: Table | None) -> list[tuple[str, IPNetwork]]:
+    """Which rule set translates which networks."""
+    return [
+        (owner(rule.comment) or "?", expression.network)
+        for chain in (() if table is None else table.chains)
+        if chain.name.startswith("post_")
+        for rule in chain.rules
+        for expression in rule.expressions
+        if isinstance(expression, AddressIn) and expression.side == "saddr"
+    ]
+
+
 def laid(table: Table | None, name: str, rule_set: RuleSet | None, guarded: t.Iterable[str]) -> Table | None:
     """The table with the rule set ``name`` being ``rule_set``, or, None, not there; None once nobody uses the table.
 

@@ -17,6 +17,7 @@ from .._world import (
     IPV6_DEFAULT_METRIC,
     PROTO_BOOT,
     PROTO_KERNEL,
+    ROUTE_METRICS,
     SCOPE_GLOBAL,
     SCOPE_HOST,
     SCOPE_LINK,
@@ -37,20 +38,6 @@ SCOPE_NAMES = {SCOPE_GLOBAL: "global", SCOPE_LINK: "link", SCOPE_HOST: "host", S
 TYPE_NUMBERS = {"unicast": 1, "local": 2, "broadcast": 3, "anycast": 4, "multicast": 5, "blackhole": 6}
 TYPE_NUMBERS.update({"unreachable": 7, "prohibit": 8, "throw": 9, "nat": 10})
 RTNH_F_ONLINK = 4
-METRICS = (
-    "",
-    "lock",
-    "mtu",
-    "window",
-    "rtt",
-    "rttvar",
-    "ssthresh",
-    "cwnd",
-    "advmss",
-    "reordering",
-    "hoplimit",
-    "initcwnd",
-)
 
 
 def usual_scope(route: Route) -> int:
@@ -83,7 +70,7 @@ def route_words(route: Route) -> list[object]:
     metrics = dict(route.metrics)
     locked = metrics.pop("lock", 0)
     for name, value in metrics.items():
-        lock = ["lock"] if name in METRICS and locked & 1 << METRICS.index(name) else []
+        lock = ["lock"] if locked & 1 << ROUTE_METRICS.index(name) else []
         found += [name, *lock, value]
     for hop in route.nexthops:
         found += ["nexthop", *_hop_words(hop.via, hop.dev, False), "weight", hop.weight]

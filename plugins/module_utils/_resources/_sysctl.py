@@ -80,34 +80,6 @@ class SetSysctl(Call):
         return (SetSysctl(self.where, self.path, former), *others)
 
 
-def _of_link(path: str) -> tuple[str, str] | None:
-    """The link that a sysctl is of, and the path of what new links get."""
-    match = re.match(r"(net/ipv[46]/conf)/([^/]+)/(.+)\Z", path)
-    if match is None or match.group(2) in ("all", "default"):
-        return None
-    return match.group(2), f"{match.group(1)}/default/{match.group(3)}"
-
-
-def forget_sysctls(state: NamespaceState, link: str) -> None:
-    """A link that goes takes its sysctls along."""
-    for path in list(state.sysctls):
-        owner = _of_link(path)
-        if owner is not None and owner[0] == link:
-            del state.sysctls[path]
-
-
-def lost_sysctls(where: NamespaceRef, link: str, before: NamespaceState, after: NamespaceState) -> list[SetSysctl]:
-    """What gives a link that was made anew the sysctls that it had, where they are not those of every new link."""
-    found = []
-    for path, value in before.sysctls.items():
-        owner = _of_link(path)
-        if owner is None or owner[0] != link or path in after.sysctls or value is None:
-            continue
-        if value != before.sysctls.get(owner[1], value):
-            found.append(SetSysctl(where, path, value))
-    return found
-
-
 @dataclasses.dataclass(frozen=True)
 class Sysctls:
     """Values of sysctls in one namespace, by path below /proc/sys."""
