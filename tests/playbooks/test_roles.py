@@ -453,35 +453,23 @@ def test_the_playbooks_run_as_they_stand_and_teardown_removes_what_they_made(hos
     assert "nothing was there" in again.output
 
 
+# One of each way in which a value is found wrong; the unit tests of the layouts have them all.
 REFUSED: dict[str, list[tuple[dict[str, Any], str]]] = {
     "isolated_netns": [
         ({"name": "a/b"}, "isolated_netns_name: namespace name 'a/b' is not allowed"),
-        ({"name": "host"}, "isolated_netns_name: a namespace can't be named 'host'"),
-        ({"subnet": "192.168.50.7/24"}, "the network is 192.168.50.0/24"),
-        ({"subnet": "192.168.50.0/32"}, "0 namespaces would fit"),
         ({"subnet": "198.51.100.128/25"}, "overlaps 198.51.100.0/24, which is on the host's interface uplink"),
         ({"subnet": ["192.168.50.0/24", "fd00::/64"]}, "IPv6 NAT comes later"),
         ({"uplink": ["wan0"]}, "isolated_netns_uplink: the host has no interface wan0"),
-        ({"uplink": ["an-interface-too-long"]}, "has 21 characters"),
-        ({"mtu": 67}, "isolated_netns_mtu: MTU 67"),
         ({"mtu": "large"}, "isolated_netns_mtu"),
-        ({"nameservers": ["dns.example"]}, "isolated_netns_nameservers: nameserver 'dns.example' is no IP address"),
         ({"state": "gone"}, "isolated_netns_state"),
-        ({"inbound": "all"}, "isolated_netns_inbound"),
     ],
     "bridge_lab": [
         ({"bridge": "a-bridge-too-long"}, "has 17 characters"),
         ({"count": 1024}, "bridge_lab_count: 1024 namespaces are too many for one bridge: the kernel takes 1023 ports"),
-        ({"count": -1}, "bridge_lab_count: -1 is below 0"),
-        ({"count": "three"}, "bridge_lab_count"),
         ({"count": 2, "names": ["a", "b"]}, "bridge_lab_names is given too: leave one of the two out"),
         ({"count": 254, "subnet": "10.1.0.0/24"}, "253 namespaces would fit"),
         ({"names": ["a", "b", "a"]}, "bridge_lab_names: namespace 'a' is named twice"),
-        ({"count": 1, "prefix": "n s"}, "bridge_lab_prefix: namespace name 'n s1' is not allowed"),
-        ({"subnet": ["10.1.0.0/24", "10.2.0.0/24"]}, "are both IPv4"),
-        ({"subnet": "fd00::/64", "nat": False, "mtu": 1000}, "bridge_lab_mtu: 1000 is too small for IPv6"),
-        ({"subnet": "fd00::/64"}, "IPv6 NAT comes later"),
-        ({"processes": "kill"}, "bridge_lab_processes"),
+        ({"publish": [{"port": 80}]}, "bridge_lab_publish: this comes later"),
     ],
 }
 
