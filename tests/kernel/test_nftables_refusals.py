@@ -77,6 +77,17 @@ def test_a_refusal_is_told_by_the_change_and_not_by_the_message():
     assert shown("table") == []
 
 
+def test_a_set_that_we_cannot_make_again_is_told():
+    make(SMALL)
+    nft("add set inet nslab theirs { type ipv4_addr; }")
+    found = read()
+    room.apply_changes(difference(found, None))
+    with pytest.raises(KernelRefused, match=r"the set 'theirs' can't be made again") as refused:
+        room.apply_changes(difference(None, found))
+    assert type(difference(None, found)[refused.value.index]).__name__ == "AddSet"
+    assert shown("table") == []
+
+
 def test_a_chain_that_is_still_used_is_told():
     make(SMALL)
     bare = replace(SMALL, chains=SMALL.chains[:1])

@@ -67,7 +67,10 @@ def apply_changes(changes: t.Sequence[Change]) -> None:
     messages: list[bytes] = []
     owners: list[int] = []
     for index, change in enumerate(changes):
-        encoded = list(_encode(change, identity=index + 1))
+        try:
+            encoded = list(_encode(change, identity=index + 1))
+        except ValueError as error:  # something foreign that we can read but not make
+            raise KernelRefused(errno.EOPNOTSUPP, str(error), index) from None
         messages += encoded
         owners += [index] * len(encoded)
     if not messages:
