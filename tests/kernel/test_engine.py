@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -161,6 +165,45 @@ def interrupted_after_the_first(real: Callable[..., Any]) -> Callable[..., Any]:
             yield group
 
     return groups
+
+
+# Several runs at once
+
+
+@contextlib.contextmanager
+def running_beside(module: str, arguments: dict[str, Any]) -> Iterator[int]:
+    """A run in a process of its own; its pid. When the block ends it has ended, and well."""
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            os._exit(int(runner.run(module, arguments).failed))
+        os._exit(2)
+    yield pid
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+
+
+@pytest.mark.once
+def test_a_run_waits_for_another_that_is_under_way(host: Host) -> None:
+    host.apply("netns", name=["first"])
+    Path("/run/nslab").mkdir(exist_ok=True)
+    with Path("/run/nslab/lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with running_beside("netns", {"name": ["red"]}) as pid:
+            # A waiting lock is marked with an arrow there.
+            host.wait_for(lambda: f"-> FLOCK  ADVISORY  WRITE {pid} " in Path("/proc/locks").read_text())
+            assert host.namespaces() == ["first"]
+            fcntl.flock(lock, fcntl.LOCK_UN)
+    assert host.namespaces() == ["first", "red"]
+
+
+@pytest.mark.once
+def test_two_runs_at_once_of_the_same_task_both_succeed(host: Host) -> None:
+    names = [f"ns{number}" for number in range(20)]
+    with running_beside("netns", {"name": names}), running_beside("netns", {"name": names}):
+        pass
+    assert host.namespaces() == sorted(names)
+    host.unchanged("netns", name=names)
 
 
 # Large tasks

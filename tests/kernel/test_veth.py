@@ -293,6 +293,18 @@ def test_routes_that_the_kernel_drops_with_an_address_come_back_when_the_removal
     assert [route["dst"] for route in red.routes(table="77")] == ["10.9.0.0/16"]
 
 
+def test_routes_of_others_survive_when_an_address_is_replaced(red: Host) -> None:
+    red.apply("veth", **pair(addresses=["10.0.0.1/24"]))
+    red.sh(
+        "ip route add 10.7.0.0/16 via 10.0.0.2; ip route add 10.8.0.0/16 dev to-red; ip route add 10.9.0.0/16 via 10.0.0.3 table 77"
+    )
+    before = red.routes() + red.routes(table="77")
+    red.changed("veth", **pair(addresses=["10.0.0.1/25"]))
+    assert red.routes() + red.routes(table="77") == before
+    red.changed("veth", **pair(addresses=["10.0.0.4/24"]))
+    assert red.routes() + red.routes(table="77") == before
+
+
 def test_dynamic_and_link_local_addresses_are_never_looked_at(red: Host) -> None:
     red.apply("veth", **pair(addresses=["10.0.0.1/24"]))
     red.sh("ip address add 10.3.0.1/24 dev to-red valid_lft 900 preferred_lft 900")
