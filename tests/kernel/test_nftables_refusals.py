@@ -21,6 +21,7 @@ from support.nftables import (
     make,
     many_elements,
     nft,
+    read,
     repair,
     rules_of,
     shown,
