@@ -281,4 +281,6 @@ def bring_back(before: World, after: World, ref: NamespaceRef, name: str) -> lis
 
 
 def _is_ours_to_restore(address: Address) -> bool:
-    return bool(address.flags & Address.PERMANENT) and not (address.ip.version == 6 and address.ip.ip.is_link_local)
+    """Not what the kernel gives a link by itself when it comes up: link-local addresses, and ::1 on the loopback."""
+    own = address.ip.version == 6 and (address.ip.ip.is_link_local or address.ip.ip.is_loopback)
+    return bool(address.flags & Address.PERMANENT) and not own

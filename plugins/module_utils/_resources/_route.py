@@ -223,7 +223,7 @@ def _check_fields(wanted: WantedRoute) -> None:
 
 
 def _nexthop(options: t.Mapping[str, t.Any]) -> Nexthop:
-    weight = options.get("weight") or 1
+    weight = 1 if options.get("weight") is None else options["weight"]
     if not 1 <= weight <= 256:
         raise Problem(f"weight {weight} of a nexthop is out of range", "use 1 to 256")
     return Nexthop(
