@@ -13,7 +13,7 @@ set -euo pipefail
 export MOLECULE_EPHEMERAL_DIRECTORY=$GATE/memory
 # A run that fails ends before destroy.
 trap '[[ ! -d .cache/molecule ]] || extensions/molecule/host.sh down .cache/molecule' EXIT
-molecule test --all --shared-state | tee "$GATE/said"
+molecule test --all --shared-state 2>&1 | tee "$GATE/said"
 for scenario in extensions/molecule/*/; do
     scenario=$(basename "$scenario")
     steps=(prepare converge idempotence verify cleanup)
