@@ -203,7 +203,7 @@ class _Request:
             checksum = struct.pack("!H", _checksum(self.packet))
             self.packet = self.packet[:2] + checksum + self.packet[4:]
         if self._raw:
-            _let_pass_only(sock, self._reply, self._id_and_sequence)
+            hear_only(sock, self._reply, self._id_and_sequence)
 
     def answered_by(self, packet: bytes) -> bool:
         start = (packet[0] & 15) * 4 if packet and self._has_ip_header else 0
@@ -214,7 +214,7 @@ class _Request:
         return not self._raw or about[4:8] == self._id_and_sequence
 
 
-def _let_pass_only(sock: socket.socket, kind: int, id_and_sequence: bytes) -> None:
+def hear_only(sock: socket.socket, kind: int, id_and_sequence: bytes) -> None:
     """Keeps all but one answer away from a raw socket, which otherwise gets a copy of every ICMP message.
 
     Many pings at once would fill each other's buffers, and the answer that matters would be dropped.
