@@ -236,8 +236,8 @@ msg:
   type: str
   sample: |-
     2 of 3 probes did not meet their expectation:
-      from red   ping 10.0.0.9     no answer within 2 s
-      from host  tcp 10.0.0.1:80   connection refused
+      from red   ping 10.0.0.9    no answer within 2 s
+      from host  tcp 10.0.0.1:80  connection refused
 """
 
 from ansible_collections.nslab.linux.plugins.module_utils._probing import run_module
