@@ -21,6 +21,7 @@ from support.sandbox import sandbox, why_impossible
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "no_rules: nothing in the test has to do with nftables, nobody needs to look")
     config.addinivalue_line("markers", "once: nothing is applied whose operations a shell could run as well")
 
 
@@ -31,11 +32,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def host(way: str) -> Iterator[Host]:
+def host(way: str, request: pytest.FixtureRequest) -> Iterator[Host]:
     """An empty host: lo is up, nothing else is there."""
     if reason := why_impossible():
         pytest.skip(reason)
-    with sandbox(), a_host(way) as made:
+    rules = request.node.get_closest_marker("no_rules") is None
+    with sandbox(), a_host(way, rules) as made:
         yield made
 
 

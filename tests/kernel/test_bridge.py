@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from support.host import Host
 
+pytestmark = pytest.mark.no_rules
+
 MAC1, MAC2 = "02:00:00:00:00:01", "02:00:00:00:00:02"
 
 

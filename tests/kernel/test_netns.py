@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support.host import Host
 
+pytestmark = pytest.mark.no_rules
+
 
 def inode(path: str) -> int:
     return os.stat(path).st_ino

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from support.host import Host
 
+pytestmark = pytest.mark.no_rules
+
 RED = Path("/etc/netns/red")
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from support.host import Host
 
+pytestmark = pytest.mark.no_rules
+
 GATEWAY, OTHER = "10.0.0.1", "10.0.0.9"
 
 

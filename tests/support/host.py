@@ -31,8 +31,10 @@ class Host:
     A namespace is given by its name, by a path, as `pid:4711`, or as `host`.
     """
 
-    def __init__(self, way: str) -> None:
+    def __init__(self, way: str, rules: bool = True) -> None:
+        """`way` is how plans are carried out; `rules` whether snapshots look at nftables, which takes a third of them."""
         self.way = way
+        self._rules = rules
         self._processes: list[subprocess.Popen[bytes]] = []
         self._watched: dict[str, str] = {}
         self._sysctls: list[str] = []
@@ -40,8 +42,10 @@ class Host:
     # Running modules
 
     def check(self, module: str, **arguments: Any) -> Result:
-        """A run in check mode, which changes nothing and repeats itself."""
-        before = self.snapshot()
+        """A run in check mode, which changes nothing."""
+        return self._check(module, arguments, self.snapshot())
+
+    def _check(self, module: str, arguments: dict[str, Any], before: snapshot.Snapshot) -> Result:
         result = runner.run(module, arguments, check=True)
         assert not result.failed, f"{module} refused in check mode: {result['msg']}"
         self._assert_unchanged(before, f"{module} in check mode")
@@ -62,15 +66,15 @@ class Host:
         with the links of a namespace that has ended.
         """
         before = self.snapshot()
-        foretold = self.check(module, **arguments)
+        foretold = self._check(module, arguments, before)
         if faulty and self.way == MODULE:
             self._fail_everywhere(module, arguments, before)
         result = self._carry_out(module, arguments, foretold)
         self.wait_for(settled)
         after = self.snapshot()
         if not foretold.changed:
-            self._assert_unchanged(before, f"{module}, which reported no change,")
-        again = self.check(module, **arguments)
+            assert_same(before, after, f"{module}, which reported no change,")
+        again = self._check(module, arguments, after)
         assert not again.operations, f"still to do: {again.operations}, after {foretold.operations}"
         again = runner.run(module, arguments)
         assert not again.failed, f"{module} once more: {again['msg']}"
@@ -142,11 +146,10 @@ class Host:
     # Looking, always with foreign tools
 
     def snapshot(self) -> snapshot.Snapshot:
-        return snapshot.take(self._watched, tuple(self._sysctls))
+        return snapshot.take(self._watched, tuple(self._sysctls), self._rules)
 
     def _assert_unchanged(self, before: snapshot.Snapshot, what: str) -> None:
-        changes = before.differences(self.snapshot())
-        assert not changes, f"{what} left the host changed:\n" + "\n".join(changes)
+        assert_same(before, self.snapshot(), what)
 
     def watch_sysctl(self, *paths: str) -> None:
         """Have these sysctls (paths below /proc/sys) compared as well, in every namespace."""
@@ -341,8 +344,8 @@ class Outside:
 
 
 @contextlib.contextmanager
-def a_host(way: str) -> Iterator[Host]:
-    host = Host(way)
+def a_host(way: str, rules: bool = True) -> Iterator[Host]:
+    host = Host(way, rules)
     try:
         yield host
     finally:
@@ -361,6 +364,11 @@ def netns_path(netns: str) -> str:
     if netns.startswith("pid:"):
         return f"/proc/{netns[4:]}/ns/net"
     return netns if netns.startswith("/") else f"/run/netns/{netns}"
+
+
+def assert_same(before: snapshot.Snapshot, after: snapshot.Snapshot, what: str) -> None:
+    changes = before.differences(after)
+    assert not changes, f"{what} left the host changed:\n" + "\n".join(changes)
 
 
 def diff_texts(result: Result) -> list[tuple[str, str]]:

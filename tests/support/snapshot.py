@@ -31,7 +31,8 @@ SYSCTLS = " ".join(
 LOOK = f"""
 ip -j -d -b - <<'EOF' || exit 1
 {BATCH}EOF
-nft -j list ruleset || exit 1
+if [ "$1" = rules ]; then nft -j list ruleset || exit 1; else echo '{{"nftables": []}}'; fi
+shift
 grep -s '' {SYSCTLS} "$@"
 exit 0
 """
@@ -72,10 +73,10 @@ class Snapshot:
         return differences(self.state, other.state)
 
 
-def take(namespaces: dict[str, str], sysctls: tuple[str, ...] = ()) -> Snapshot:
+def take(namespaces: dict[str, str], sysctls: tuple[str, ...] = (), rules: bool = True) -> Snapshot:
     """Looks at the host and at the `namespaces` (name to path) besides the named ones.
 
-    `sysctls` are paths below /proc/sys to be compared in addition to all of net.ipv{4,6}.conf.
+    `sysctls` are paths below /proc/sys to be compared besides SWITCHES; `rules` says whether to look at nftables.
     """
     paths = {"host": "", **namespaces}
     files = read_files()
@@ -85,7 +86,15 @@ def take(namespaces: dict[str, str], sysctls: tuple[str, ...] = ()) -> Snapshot:
     extra = [f"/proc/sys/{path}" for path in sysctls]
     looking = {
         name: subprocess.Popen(
-            [*(["nsenter", f"--net={path}"] if path else []), "sh", "-c", LOOK, "sh", *extra],
+            [
+                *(["nsenter", f"--net={path}"] if path else []),
+                "sh",
+                "-c",
+                LOOK,
+                "sh",
+                "rules" if rules else "no rules",
+                *extra,
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
