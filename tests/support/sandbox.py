@@ -84,6 +84,22 @@ def furnish() -> None:
     subprocess.run(["ip", "link", "set", "dev", "lo", "up"], check=True)
 
 
+@contextlib.contextmanager
+def entered(path: str) -> Iterator[None]:
+    """Be in another network namespace for the length of the block; an empty path is where one is."""
+    if not path:
+        yield
+        return
+    here, there = (os.open(where, os.O_RDONLY | os.O_CLOEXEC) for where in (NAMESPACES / "net", path))
+    try:
+        call("setns", there, CLONE_NEWNET)
+        yield
+    finally:
+        call("setns", here, CLONE_NEWNET)
+        os.close(there)
+        os.close(here)
+
+
 def marked_processes(mark: str) -> dict[int, str]:
     """pid and command of what was started in the sandbox, however far it was detached."""
     found = {}

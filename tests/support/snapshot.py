@@ -8,6 +8,7 @@ addresses and their routes, spanning tree timers) and what only it chooses (inde
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -18,24 +19,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .sandbox import entered
+
 BATCH = "netns list-id\naddr show\nroute show table all\nrule show\n"
 # Of the switches of every link those that a lab may come to touch: all of them would take longer than all else.
 SWITCHES = {
     "ipv4": ("forwarding", "rp_filter", "proxy_arp", "arp_ignore", "promote_secondaries", "route_localnet"),
     "ipv6": ("forwarding", "force_forwarding", "accept_ra", "accept_dad", "disable_ipv6", "keep_addr_on_down"),
 }
-SYSCTLS = " ".join(
-    ["/proc/sys/net/ipv4/ip_forward"]
-    + [f"/proc/sys/net/{family}/conf/*/{name}" for family, names in SWITCHES.items() for name in names]
-)
-LOOK = f"""
-ip -j -d -b - <<'EOF' || exit 1
-{BATCH}EOF
-if [ "$1" = rules ]; then nft -j list ruleset || exit 1; else echo '{{"nftables": []}}'; fi
-shift
-grep -s '' {SYSCTLS} "$@"
-exit 0
-"""
 FILES = (Path("/etc/netns"), Path("/run/netns"), Path("/run/nslab"))
 # A lock says who runs, not how the host is set up.
 NO_STATE = re.compile(r"^/run/nslab/[^/]*lock[^/]*$")
@@ -83,34 +74,51 @@ def take(namespaces: dict[str, str], sysctls: tuple[str, ...] = (), rules: bool 
     for path, content in files.items():
         if path.startswith("/run/netns/") and content.startswith("namespace "):
             paths[path[len("/run/netns/") :]] = path
-    extra = [f"/proc/sys/{path}" for path in sysctls]
-    looking = {
-        name: subprocess.Popen(
-            [
-                *(["nsenter", f"--net={path}"] if path else []),
-                "sh",
-                "-c",
-                LOOK,
-                "sh",
-                "rules" if rules else "no rules",
-                *extra,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name, path in paths.items()
-    }
+    looking, switches = {}, {}
+    for name, path in paths.items():
+        with entered(path):
+            looking[name] = [witness("ip", "-j", "-d", "-b", "-")]
+            if rules:
+                looking[name].append(witness("nft", "-j", "list", "ruleset"))
+            switches[name] = read_switches(sysctls)
     raw = {}
-    for name, process in looking.items():
-        out, err = process.communicate()
-        assert process.returncode == 0, f"the witnesses failed in {name}: {err}"
-        raw[name] = parse(out)
-        raw[name]["address_types"] = address_types(paths[name]) if '"bridge"' in out else {}
+    for name, witnesses in looking.items():
+        out, *ruleset = [tell(one, name) for one in witnesses]
+        raw[name] = {
+            **parse(out),
+            "nft": json.loads(ruleset[0])["nftables"] if ruleset else [],
+            "sysctls": switches[name],
+            "address_types": address_types(paths[name]) if '"bridge"' in out else {},
+        }
     indexes = {(name, link["ifname"]): link["ifindex"] for name, seen in raw.items() for link in seen["links"]}
     state: dict[str, Any] = {"files": files}
     state.update({name: normalise(name, seen, raw) for name, seen in raw.items()})
     return Snapshot(state, indexes)
+
+
+def witness(*words: str) -> subprocess.Popen[str]:
+    """Starts a tool in the namespace where this thread is, so that all look at once."""
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def tell(started: subprocess.Popen[str], name: str) -> str:
+    out, err = started.communicate(BATCH)
+    assert started.returncode == 0, f"a witness failed in {name}: {err}"
+    return out
+
+
+def read_switches(more: tuple[str, ...]) -> dict[str, str]:
+    """Path to value in the namespace where this thread is."""
+    top = Path("/proc/sys")
+    paths = [top / "net/ipv4/ip_forward", *(top / path for path in more)]
+    for family, names in SWITCHES.items():
+        for link in (top / "net" / family / "conf").iterdir():
+            paths += [link / name for name in names]
+    found = {}
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            found[str(path)] = path.read_text().strip()
+    return found
 
 
 def address_types(path: str) -> dict[str, str]:
@@ -125,23 +133,20 @@ def address_types(path: str) -> dict[str, str]:
 
 
 def parse(out: str) -> dict[str, Any]:
-    lines = out.splitlines()
+    """One document for each line of BATCH."""
     decoder = json.JSONDecoder()
     documents, position = [], 0
-    text = "\n".join(line for line in lines if not line.startswith("/proc/sys/"))
-    while position < len(text):
-        document, position = decoder.raw_decode(text, position)
+    while position < len(out):
+        document, position = decoder.raw_decode(out, position)
         documents.append(document)
-        while position < len(text) and text[position].isspace():
+        while position < len(out) and out[position].isspace():
             position += 1
-    nsids, links, routes, rules, ruleset = documents
+    nsids, links, routes, rules = documents
     return {
         "nsids": {entry["nsid"]: entry.get("name") for entry in nsids},
         "links": [link for link in links if link],
         "routes": routes,
         "rules": rules,
-        "nft": ruleset["nftables"],
-        "sysctls": dict(line.split(":", 1) for line in lines if line.startswith("/proc/sys/")),
     }
 
 
