@@ -241,7 +241,7 @@ def test_forty_namespaces_on_a_bridge_are_three_tasks(host: Host) -> None:
     host.apply("bridge", name="br0", addresses=["10.0.0.1/24"], faulty=False)
     host.apply("veth", pairs=pairs, faulty=False)
     assert host.ping("10.0.0.41", "ns1")
-    host.apply("netns", name=names, state="absent", faulty=False)
+    host.apply("netns", name=names, state="absent", faulty=False, settled=lambda: host.links() == ["br0"])
     assert host.links() == ["br0"]
 
 
