@@ -448,9 +448,12 @@ def test_the_playbooks_run_as_they_stand_and_teardown_removes_what_they_made(hos
 
     assert removed.failed == 0, removed.output
     assert_no_trace(host, before)
+    # Somebody else's, under a name that the lab's defaults would give.
+    host.sh("ip netns add ns1")
     again = ansible.playbook("nslab.linux.teardown")
     assert (again.failed, again.changed) == (0, 0), again.output
     assert "nothing was there" in again.output
+    assert namespaces(host) == ["ns1"]
 
 
 # One of each way in which a value is found wrong; the unit tests of the layouts have them all.
