@@ -19,7 +19,7 @@ for scenario in extensions/molecule/*/; do
     steps=(prepare converge idempotence verify cleanup)
     [[ $scenario != default ]] || steps=(create destroy)
     for step in "${steps[@]}"; do
-        if ! grep -qE "^$scenario > $step: Executed: (Successful|[0-9]+ .*)" "$GATE/said"; then
+        if ! grep -qE "^$scenario > $step: Executed: Successful" "$GATE/said"; then
             echo "$scenario: $step was not carried out"
             exit 1
         fi
