@@ -17,13 +17,13 @@ from ansible_collections.nslab.linux.plugins.module_utils import _world as w
 from ansible_collections.nslab.linux.plugins.module_utils._engine import Plan, make_plan, observe
 from ansible_collections.nslab.linux.plugins.module_utils._resources import (
     _bridge,
-    _nat,
     _namespace,
+    _nat,
     _resolv,
     _route,
     _veth,
 )
-from ansible_collections.nslab.linux.plugins.module_utils._resources._binding import EndProcesses, RebindNamespace
+from ansible_collections.nslab.linux.plugins.module_utils._resources._binding import RebindNamespace
 from ansible_collections.nslab.linux.plugins.module_utils._values import HOST, NamespaceRef
 from ansible_collections.nslab.linux.plugins.module_utils._world import Address, End, Link, NamespaceState, Route, World
 
@@ -36,6 +36,7 @@ DECLARE = {
     "ns_resolv": _resolv.declare,
 }
 DEFAULTS = {"netns": {"loopback": True, "processes": "fail"}, "bridge": {"purge_addresses": True}}
+MANY = 50  # steps, of which not each is worth a copy of the world
 _indexes = itertools.count(2)
 
 
@@ -222,7 +223,9 @@ def plan(module: str, truth: World, check: bool = False, **options) -> Planned:
     made = make_plan(declaration, observe(declaration, Imagined(truth)), assume=check)
     again = make_plan(declaration, observe(declaration, Imagined(made.after)), assume=check)
     assert again.operations == [], "the plan leaves something to do"
-    assert_each_step_leads_back(made)
+    assumes = any(text.startswith("check mode") for text in made.warnings)
+    if not assumes and len(made.steps) < MANY:
+        assert_each_step_leads_back(made)
     return Planned(made, declaration.report(made.after))
 
 
@@ -232,8 +235,8 @@ def assert_each_step_leads_back(made: Plan) -> None:
         before = current.copy()
         step.operation.simulate(current)
         back = current.copy()
-        if isinstance(step.operation, EndProcesses) or any(isinstance(each, RebindNamespace) for each in step.inverse):
-            continue  # the one can't be undone; the other comes back whole, from a descriptor
+        if not step.inverse or any(isinstance(each, RebindNamespace) for each in step.inverse):
+            continue  # can't be undone; or comes back whole, from a descriptor
         for operation in step.inverse:
             operation.simulate(back)
         for name in before.namespaces:
@@ -255,14 +258,14 @@ def assert_alike(one: NamespaceState, other: NamespaceState, what: str) -> None:
     assert set(one.links) == set(other.links), what
     for name, a in one.links.items():
         b = other.links[name]
-        plain = dict(index=None, state=None, peer_index=None, peer_nsid=None, addresses=(), mac=None, mtu=None)
+        plain = {"index": None, "state": None, "addresses": (), "mac": None, "mtu": None, "sysctls": ()}
         assert dataclasses.replace(a, **plain) == dataclasses.replace(b, **plain), what
         assert a.mac == b.mac or None in (a.mac, b.mac), what
         assert a.mtu == b.mtu or None in (a.mtu, b.mtu), what
         assert lasting(a) == lasting(b), what
     assert foreign_to_the_kernel(one) == foreign_to_the_kernel(other), what
     assert (one.table, one.pids) == (other.table, other.pids), what
-    assert one.sysctls == {**dict.fromkeys(one.sysctls), **other.sysctls}, what
+    assert {path: one.sysctls.get(path) for path in other.sysctls} == other.sysctls, what
 
 
 def lasting(one: Link) -> list[Address]:
