@@ -175,7 +175,10 @@ def _perform(group: list[Step], kernel: Kernel, done: list[Step]) -> None:
     first = group[0].operation
     if isinstance(first, Request):
         requests = [step.operation for step in group if isinstance(step.operation, Request)]
-        answers = kernel.send(first.where, [request.message() for request in requests])
+        try:
+            answers = kernel.send(first.where, [request.message() for request in requests])
+        except (KernelRefused, OSError) as error:  # no socket could be had in the namespace, so nothing was sent
+            raise _Refused(first, error) from None
         done.extend(step for step, refused in zip(group, answers) if refused is None)
         for step, refused in zip(group, answers):
             if refused is not None:
@@ -203,11 +206,9 @@ def undo(problem: str, plan: Plan, done: t.Sequence[Step], kernel: Kernel) -> Un
     undone: list[str] = []
     leftover: list[str] = []
     for step in reversed(_as_it_went(plan, done)):
-        try:
-            for operation in step.inverse:
-                _take_back(operation, kernel)
-        except Problem as error:
-            leftover.append(f"{step.operation.command} ({error})")
+        refusals = [refusal for operation in step.inverse for refusal in _take_back(operation, kernel)]
+        if refusals:
+            leftover.append(f"{step.operation.command} ({refusals[0]})")
         else:
             undone.append(step.operation.command)
     if leftover:
@@ -234,12 +235,13 @@ def _as_it_went(plan: Plan, done: t.Sequence[Step]) -> t.Sequence[Step]:
     return steps
 
 
-def _take_back(operation: Operation, kernel: Kernel) -> None:
+def _take_back(operation: Operation, kernel: Kernel) -> list[str]:
+    """Carry an inverse out; the refusal that matters, if there was one."""
     try:
         _perform([Step(operation, ())], kernel, [])
     except _Refused as refused:
-        if refused.errno not in operation.gone:
-            raise
+        return [] if refused.errno in operation.gone else [str(refused)]
+    return []
 
 
 def verify(declaration: Declaration, plan: Plan, kernel: Kernel) -> World:
