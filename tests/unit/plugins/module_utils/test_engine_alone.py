@@ -113,7 +113,7 @@ def test_in_check_mode_all_that_is_missing_is_one_warning_before_the_others():
 
 
 def test_outside_check_mode_the_first_that_is_missing_is_an_error():
-    with pytest.raises(Problem, match="^x does not exist: make it$"):
+    with pytest.raises(Problem, match=r"^x does not exist: make it$"):
         make_plan(Declaration([Parent("x", "y")], dict, "cells"), World(), assume=False)
 
 

@@ -200,7 +200,7 @@ def test_two_namespaces_can_not_give_back_interfaces_of_one_name():
         plan("netns", imagined, name=["red", "blue"], state="absent")
 
 
-def test_a_cable_s_end_on_the_host_makes_room_for_a_physical_interface_of_its_name():
+def test_a_cable_s_end_that_goes_along_goes_too_late_to_make_room_for_a_physical_interface():
     """The end on the host goes with the namespace, but only after the interface would have come."""
     imagined = world(a_host(veth("eth1", "red:inner")), red=namespace(veth("inner", "host:eth1"), nic()))
     with pytest.raises(Problem, match="the physical interface eth1 in red can't be given back"):
