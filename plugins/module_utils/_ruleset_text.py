@@ -44,7 +44,6 @@ from ._ruleset_changes import (
     AddSet,
     AddTable,
     Change,
-    DeleteChain,
     DeleteElements,
     DeleteSet,
     DeleteTable,
@@ -106,10 +105,9 @@ def command(change: Change) -> str:
         return f"add chain {where}" + (f" {{ {_hook(change.hook)} }}" if change.hook else "")
     if isinstance(change, FlushChain):
         return f"flush chain {where}"
-    if isinstance(change, DeleteChain):
-        return f"delete chain {where}"
-    assert isinstance(change, AddRule)
-    return f"add rule {where} {rule_text(change.rule)}"
+    if isinstance(change, AddRule):
+        return f"add rule {where} {rule_text(change.rule)}"
+    return f"delete chain {where}"
 
 
 def rule_text(rule: Rule) -> str:

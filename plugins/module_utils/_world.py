@@ -231,15 +231,27 @@ class World:
         key = self.keys.get(ref)
         return None if key is None else self.namespaces[key]
 
+    def state(self, ref: NamespaceRef) -> NamespaceState:
+        """As `at`, of a namespace that is known to be there.
+
+        :raises KeyError: it is not.
+        """
+        return self.namespaces[self.keys[ref] or ""]
+
+    def the_link(self, ref: NamespaceRef, name: str) -> Link:
+        """As `link`, of a link that is known to be there.
+
+        :raises KeyError: it is not.
+        """
+        return self.state(ref).links[name]
+
     def link(self, ref: NamespaceRef, name: str) -> Link | None:
         state = self.at(ref)
         return None if state is None else state.links.get(name)
 
     def put(self, ref: NamespaceRef, link: Link) -> None:
         """Lay ``link`` into the namespace, in place of the one of its name."""
-        state = self.at(ref)
-        assert state is not None
-        state.links[link.name] = link
+        self.state(ref).links[link.name] = link
 
     def reference(self, key: str) -> NamespaceRef:
         """How to reach a namespace: by name if it has one, then host, else by path or pid."""

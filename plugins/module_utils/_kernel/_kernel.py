@@ -41,10 +41,9 @@ TABLE = ("inet", "nslab")
 class Kernel:
     """Open for the length of one task; `close` lets go of every descriptor."""
 
-    files = _files
-    processes = _processes
-
     def __init__(self) -> None:
+        self.files = _files
+        self.processes = _processes
         self.namespaces = Namespaces()
         self.rtnetlink = Rtnetlink(self.namespaces)
         self._vanishing: set[str] = set()
@@ -101,8 +100,7 @@ class Kernel:
         for need in sorted(needs, key=lambda need: order.index(type(need))):
             _LOOK[type(need)](self, world, need)
 
-    def _namespace(self, world: World, need: Need) -> None:
-        assert isinstance(need, NeedNamespace)
+    def _namespace(self, world: World, need: NeedNamespace) -> None:
         self._resolve(world, need.ref)
 
     def _resolve(self, world: World, ref: NamespaceRef) -> NamespaceState | None:
@@ -123,8 +121,7 @@ class Kernel:
         inode = int(key.partition(":")[2])
         return world.namespaces.setdefault(key, NamespaceState(key, inode))
 
-    def _links(self, world: World, need: Need) -> None:
-        assert isinstance(need, NeedLinks)
+    def _links(self, world: World, need: NeedLinks) -> None:
         self._read_links(world, need.ref)
 
     def _read_links(self, world: World, ref: NamespaceRef) -> NamespaceState | None:
@@ -146,8 +143,7 @@ class Kernel:
                 own = _sysctl.read(f"net/ipv4/conf/{link.name}/promote_secondaries") == "1"
                 state.links[link.name] = dataclasses.replace(link, promote_secondaries=everywhere or own)
 
-    def _peer(self, world: World, need: Need) -> None:
-        assert isinstance(need, NeedPeer)
+    def _peer(self, world: World, need: NeedPeer) -> None:
         state = self._read_links(world, need.ref)
         link = None if state is None else state.links.get(need.name)
         if state is None or link is None or link.peer_index is None or link.peer is not None:
@@ -183,23 +179,20 @@ class Kernel:
         pids = [found[0] for key, found in _processes.by_namespace().items() if key not in world.namespaces]
         yield from [NamespaceRef("pid", str(pid)) for pid in pids]
 
-    def _sysctl(self, world: World, need: Need) -> None:
-        assert isinstance(need, NeedSysctl)
+    def _sysctl(self, world: World, need: NeedSysctl) -> None:
         state = self._resolve(world, need.ref)
         if state is not None:
             with self.namespaces.entered(need.ref):
                 state.sysctls[need.path] = _sysctl.read(need.path)
 
-    def _forwarding(self, world: World, need: Need) -> None:
-        assert isinstance(need, NeedForwarding)
+    def _forwarding(self, world: World, need: NeedForwarding) -> None:
         state = self._resolve(world, need.ref)
         if state is not None:
             with self.namespaces.entered(need.ref):
                 for path in _sysctl.forwarding_paths(need.version):
                     state.sysctls[path] = _sysctl.read(path)
 
-    def _link_sysctls(self, world: World, need: Need) -> None:
-        assert isinstance(need, NeedLinkSysctls)
+    def _link_sysctls(self, world: World, need: NeedLinkSysctls) -> None:
         state = self._read_links(world, need.ref)
         if state is not None and need.link in state.links:
             with self.namespaces.entered(need.ref):
@@ -209,16 +202,14 @@ class Kernel:
             unusual = tuple((path.format(need.link), value) for path, value in own.items() if usual.get(path) != value)
             state.links[need.link] = dataclasses.replace(state.links[need.link], sysctls=unusual)
 
-    def _processes(self, world: World, need: Need) -> None:
-        assert isinstance(need, NeedProcesses)
+    def _processes(self, world: World, need: NeedProcesses) -> None:
         state = self._resolve(world, need.ref)
         if state is not None and state.pids is None:
             found = _processes.by_namespace()
             for key, other in world.namespaces.items():
                 other.pids = tuple(found.get(key, ()))
 
-    def _table(self, world: World, need: Need) -> None:
-        assert isinstance(need, NeedTable)
+    def _table(self, world: World, need: NeedTable) -> None:
         from . import _nftables
 
         state = self._resolve(world, need.ref)
@@ -226,17 +217,15 @@ class Kernel:
             with self.namespaces.entered(need.ref):
                 state.table = _nftables.read_table(*TABLE)
 
-    def _file(self, world: World, need: Need) -> None:
-        assert isinstance(need, NeedFile)
+    def _file(self, world: World, need: NeedFile) -> None:
         world.files[need.path] = _files.read(need.path)
 
-    def _directory(self, world: World, need: Need) -> None:
-        assert isinstance(need, NeedDirectory)
+    def _directory(self, world: World, need: NeedDirectory) -> None:
         world.directories[need.path] = _files.directory(need.path)
 
 
 # In the order in which they build on each other.
-_LOOK: dict[type, t.Callable[[Kernel, World, Need], None]] = {
+_LOOK: dict[type, t.Callable[[Kernel, World, t.Any], None]] = {
     NeedNamespace: Kernel._namespace,
     NeedLinks: Kernel._links,
     NeedPeer: Kernel._peer,
@@ -257,6 +246,6 @@ def _join(state: NamespaceState, link: Link, home: NamespaceState, peer: Link) -
 
 
 def _kernel_version() -> tuple[int, int]:
-    major, _, rest = platform.release().partition(".")
+    major, _dot, rest = platform.release().partition(".")
     minor = "".join(digit for digit in rest.partition(".")[0] if digit.isdigit())
     return int(major), int(minor or 0)

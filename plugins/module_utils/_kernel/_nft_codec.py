@@ -145,7 +145,7 @@ def _unpack(layout: str, payload: bytes) -> list[tuple[str, t.Any]]:
     header = (len(payload) + 4).to_bytes(2, sys.byteorder) + b"\0\0"
     unpacked = _attribute_class(layout)(data=header + payload)
     unpacked.decode()
-    return [(name, value) for name, value in unpacked["attrs"]]
+    return list(unpacked["attrs"])
 
 
 # Messages

@@ -109,8 +109,7 @@ class AddAddress(Request):
         return _message("RTM_NEWADDR", flags, self.address, self.link)
 
     def simulate(self, world: World) -> None:
-        link = world.link(self.where, self.link)
-        assert link is not None
+        link = world.the_link(self.where, self.link)
         others = tuple(address for address in link.addresses if address != self.former)
         secondary = Address.SECONDARY if _siblings(self.address, others) else 0
         lasting = Address.PERMANENT if self.address.lifetime is None else 0
@@ -147,8 +146,7 @@ class DropAddress(Request):
         return _message("RTM_DELADDR", (), plain, self.link)
 
     def simulate(self, world: World) -> None:
-        state, link = world.at(self.where), world.link(self.where, self.link)
-        assert state is not None and link is not None
+        state, link = world.state(self.where), world.the_link(self.where, self.link)
         gone = next((address for address in link.addresses if address.ip == self.address.ip), None)
         if gone is None:
             return
@@ -164,12 +162,10 @@ class DropAddress(Request):
 
     def invert(self, world: World) -> tuple[Operation, ...]:
         """The address, the secondaries that go with it, in their order, and the routes that go with all of them."""
-        link = world.link(self.where, self.link)
-        assert link is not None
-        after = world.excerpt(_state(world, self.where).key)
+        link = world.the_link(self.where, self.link)
+        after = world.excerpt(world.state(self.where).key)
         self.simulate(after)
-        left = after.link(self.where, self.link)
-        assert left is not None
+        left = after.the_link(self.where, self.link)
         own = next((address for address in link.addresses if address.ip == self.address.ip), self.address)
         group = [own, *([] if own.secondary else _siblings(own, link.addresses))]
         remaining = {address.ip for address in left.addresses}
@@ -177,14 +173,8 @@ class DropAddress(Request):
         return (
             *(DropAddress(self.where, self.link, address) for address in reordered),
             *(AddAddress(self.where, self.link, address) for address in group),
-            *put_back(self.where, _state(world, self.where), _state(after, self.where)),
+            *put_back(self.where, world.state(self.where), after.state(self.where)),
         )
-
-
-def _state(world: World, ref: NamespaceRef) -> NamespaceState:
-    state = world.at(ref)
-    assert state is not None
-    return state
 
 
 def _forget_routes_of(state: NamespaceState, link: Link, gone: Address, left: t.Sequence[Address]) -> None:
@@ -220,7 +210,7 @@ class Addresses:
 
     def plan(self, draft: Draft) -> None:
         link = link_at(draft, self.where, self.link)
-        state = _state(draft.world, self.where)
+        state = draft.world.state(self.where)
         before = state.copy()
         static = [address for address in link.addresses if address.static]
         wanted_ips = {wanted.ip for wanted in self.wanted}
@@ -269,7 +259,7 @@ class Addresses:
 
     def _put_routes_back(self, draft: Draft, before: NamespaceState) -> None:
         """Routes that the task does not name outlive a change of addresses, where their gateway is still a neighbour."""
-        state = _state(draft.world, self.where)
+        state = draft.world.state(self.where)
         sources = {address.ip.ip for link in state.links.values() for address in link.addresses}
         for operation in put_back(self.where, before, state):
             route = t.cast(PutRoute, operation).route

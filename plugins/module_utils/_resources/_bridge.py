@@ -54,6 +54,10 @@ def _changed(options: BridgeOptions, changes: BridgeChanges) -> BridgeOptions:
     return dataclasses.replace(changed, forward_delay=max(low, min(changed.forward_delay, high)))
 
 
+def _options_of(link: Link) -> BridgeOptions:
+    return link.bridge or BridgeOptions()
+
+
 @dataclasses.dataclass(frozen=True)
 class AddBridge(Request):
     name: str
@@ -106,20 +110,18 @@ class SetBridge(Request):
         return Message("RTM_NEWLINK", (), {"index": Index(self.name)}, [_info(((self.option, self.value),))])
 
     def simulate(self, world: World) -> None:
-        link = world.link(self.where, self.name)
-        assert link is not None and link.bridge is not None
-        options = _changed(link.bridge, ((self.option, self.value),))
+        link = world.the_link(self.where, self.name)
+        options = _changed(_options_of(link), ((self.option, self.value),))
         world.put(self.where, dataclasses.replace(link, bridge=options))
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        link = world.link(self.where, self.name)
-        assert link is not None and link.bridge is not None
-        back = SetBridge(self.where, self.name, self.option, int(getattr(link.bridge, self.option)))
-        there = _changed(link.bridge, ((self.option, self.value),))
+        former = _options_of(world.the_link(self.where, self.name))
+        back = SetBridge(self.where, self.name, self.option, int(getattr(former, self.option)))
+        there = _changed(former, ((self.option, self.value),))
         left = _changed(there, ((back.option, back.value),))
-        if left.forward_delay == link.bridge.forward_delay:
+        if left.forward_delay == former.forward_delay:
             return (back,)
-        return (back, SetBridge(self.where, self.name, "forward_delay", link.bridge.forward_delay))
+        return (back, SetBridge(self.where, self.name, "forward_delay", former.forward_delay))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,15 +170,14 @@ class Bridge:
             )
 
     def _plan_absent(self, draft: Draft, link: Link) -> None:
-        state = draft.world.at(self.where)
-        assert state is not None and link.bridge is not None
+        state = draft.world.state(self.where)
         foreign = [port for port in state.ports(self.name) if port not in self.ports]
         if foreign and not self.force:
             raise Problem(
                 f"bridge {self.name} {place(self.where)} has ports that the task does not name: {', '.join(foreign)}",
                 "name them in ports, or set force: true",
             )
-        observed = tuple((option, int(getattr(link.bridge, option))) for option in _OPTIONS)
+        observed = tuple((option, int(getattr(_options_of(link), option))) for option in _OPTIONS)
         again = AddBridge(self.where, self.name, observed, link.mac, link.index)
         draft.do(DropLink(self.where, self.name, again))
 

@@ -113,8 +113,7 @@ class Switching:
 
     def turn(self, draft: Draft) -> None:
         """Put back what nobody uses any more, then turn on what is used."""
-        state = draft.world.at(self.where)
-        assert state is not None
+        state = draft.world.state(self.where)
         # The global switch last: whoever turns it on wants all of them on.
         released = sorted((path for path in self.before if path not in self.after), key=lambda path: path == IP_FORWARD)
         for path in released:

@@ -66,8 +66,7 @@ class Up:
 
 def mtu_of(draft: Draft, name: str) -> int | None:
     """The MTU of an interface of the host; ``auto`` is the link of its default route, None where it has none."""
-    state = draft.world.at(HOST)
-    assert state is not None
+    state = draft.world.state(HOST)
     if name != "auto":
         return _veth_mtu(link_at(draft, HOST, name, "link"))
     for version in (4, 6):
@@ -90,8 +89,7 @@ def rename(draft: Draft, ref: NamespaceRef, old: str, new: str) -> None:
         return
     before = draft.world.copy()
     draft.do(SetLink(ref, old, "up", False), SetLink(ref, old, "name", new))
-    state = before.at(ref)
-    assert state is not None
+    state = before.state(ref)
     renamed(before, state, state.links[old], new)
     draft.do(*bring_back(before, draft.world, ref, new))
 

@@ -69,8 +69,7 @@ class SetLink(Request):
         return Message("RTM_NEWLINK", (), fields, attributes, names_links=self.attribute == "name")
 
     def simulate(self, world: World) -> None:
-        state, link = world.at(self.where), world.link(self.where, self.link)
-        assert state is not None and link is not None
+        state, link = world.state(self.where), world.the_link(self.where, self.link)
         changed = dataclasses.replace(link, **{self.attribute: self.value})  # type: ignore[arg-type]
         if self.attribute == "up":
             changed = dataclasses.replace(changed, state=None)
@@ -92,15 +91,13 @@ class SetLink(Request):
                     _follow_port(state, str(bridge), changed)
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        link = world.link(self.where, self.link)
-        assert link is not None
+        link = world.the_link(self.where, self.link)
         if self.attribute == "name":
             return (SetLink(self.where, str(self.value), "name", self.link),)
         former = getattr(link, self.attribute)
         if former is None and self.attribute != "master":
             return ()  # a MAC address that the kernel has yet to choose
-        state = world.at(self.where)
-        assert state is not None
+        state = world.state(self.where)
         back = SetLink(self.where, self.link, self.attribute, former)
         after = world.excerpt(state.key)
         self.simulate(after)
@@ -179,8 +176,7 @@ class MoveLink(Request):
         return Message("RTM_NEWLINK", (), {"index": Index(self.link)}, attributes, names_links=True)
 
     def simulate(self, world: World) -> None:
-        source, target = world.at(self.where), world.at(self.to)
-        assert source is not None and target is not None
+        source, target = world.state(self.where), world.state(self.to)
         link = source.links.pop(self.link)
         forget_routes(source, self.link)
         moved = dataclasses.replace(
@@ -190,8 +186,7 @@ class MoveLink(Request):
         _tell_peer(world, link, End(target.key, self.name))
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        source, target = world.at(self.where), world.at(self.to)
-        assert source is not None and target is not None
+        source, target = world.state(self.where), world.state(self.to)
         after = world.excerpt(source.key, target.key)
         self.simulate(after)
         MoveLink(self.to, self.name, self.where, self.link).simulate(after)
@@ -222,8 +217,7 @@ class DropLink(Request):
         return Message("RTM_DELLINK", (), {"index": Index(self.link)})
 
     def simulate(self, world: World) -> None:
-        state = world.at(self.where)
-        assert state is not None
+        state = world.state(self.where)
         link = state.links[self.link]
         if link.kind == "veth" and link.peer is not None and world.far_end(link) is not None:
             _remove(world.namespaces[link.peer.namespace], link.peer.name)
@@ -231,8 +225,7 @@ class DropLink(Request):
 
     def invert(self, world: World) -> tuple[Operation, ...]:
         """The link again, and all that went with it: at both ends of a veth, at the ports of a bridge."""
-        state = world.at(self.where)
-        assert state is not None
+        state = world.state(self.where)
         if self.again is None:
             return ()
         link = state.links[self.link]
@@ -260,9 +253,7 @@ def bring_back(before: World, after: World, ref: NamespaceRef, name: str) -> lis
 
     What the kernel makes itself (link-local addresses, connected routes) comes back by itself.
     """
-    was, now = before.link(ref, name), after.link(ref, name)
-    state, state_now = before.at(ref), after.at(ref)
-    assert was is not None and now is not None and state is not None and state_now is not None
+    was, now = before.the_link(ref, name), after.the_link(ref, name)
     operations: list[Operation] = []
     if was.sysctls != now.sysctls:
         operations += [SetSysctl(ref, path, value) for path, value in was.sysctls]
@@ -277,7 +268,7 @@ def bring_back(before: World, after: World, ref: NamespaceRef, name: str) -> lis
     known = {address.ip for address in was.addresses}
     gained = [address for address in now.addresses if address.ip not in known]
     operations += [DropAddress(ref, name, address) for address in gained]
-    return operations + put_back(ref, state, state_now)
+    return operations + put_back(ref, before.state(ref), after.state(ref))
 
 
 def _is_ours_to_restore(address: Address) -> bool:

@@ -111,8 +111,7 @@ class Ended:
             draft.do(EndProcesses(tuple(doomed)))
 
     def _end(self, draft: Draft, name: str, entry: NameEntry) -> tuple[int, ...]:
-        state = draft.world.at(name_ref(name))
-        assert state is not None
+        state = draft.world.state(name_ref(name))
         pids = state.pids or ()
         self._judge(name, pids, entry)
         ends = not entry.attached and (not pids or self.processes == "terminate")

@@ -52,8 +52,7 @@ class ChangeTable(Call):
         kernel.change_table(self.where, self.changes)
 
     def simulate(self, world: World) -> None:
-        state = world.at(self.where)
-        assert state is not None
+        state = world.state(self.where)
         state.table = self.after
 
     def invert(self, world: World) -> tuple[Operation, ...]:
@@ -101,8 +100,7 @@ class Nat:
         switches.settle(draft)
 
     def _change_table(self, draft: Draft, wanted: Table | None) -> None:
-        state = draft.world.at(self.where)
-        assert state is not None
+        state = draft.world.state(self.where)
         if difference(state.table, wanted):
             draft.do(ChangeTable(self.where, state.table, wanted))
 

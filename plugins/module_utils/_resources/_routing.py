@@ -156,8 +156,7 @@ class PutRoute(Request):
         return route_message("RTM_NEWROUTE", ("CREATE", "REPLACE" if self.former else "EXCL"), self.route)
 
     def simulate(self, world: World) -> None:
-        state = world.at(self.where)
-        assert state is not None
+        state = world.state(self.where)
         state.routes = [route for route in state.routes if route != self.former] + [self.route]
 
     def invert(self, world: World) -> tuple[Operation, ...]:
@@ -184,8 +183,7 @@ class DropRoute(Request):
         return route_message("RTM_DELROUTE", (), self.route)
 
     def simulate(self, world: World) -> None:
-        state = world.at(self.where)
-        assert state is not None
+        state = world.state(self.where)
         state.routes = [route for route in state.routes if route != self.route]
 
     def invert(self, world: World) -> tuple[Operation, ...]:

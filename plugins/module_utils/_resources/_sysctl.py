@@ -46,8 +46,7 @@ class SetSysctl(Call):
         kernel.write_sysctl(self.where, self.path, self.value)
 
     def simulate(self, world: World) -> None:
-        state = world.at(self.where)
-        assert state is not None
+        state = world.state(self.where)
         state.sysctls.update(self._reset(state))
         state.sysctls[self.path] = self.value
 
@@ -63,8 +62,7 @@ class SetSysctl(Call):
         return found
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        state = world.at(self.where)
-        assert state is not None
+        state = world.state(self.where)
         former = state.sysctls.get(self.path)
         if former is None:
             return ()

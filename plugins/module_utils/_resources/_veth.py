@@ -96,15 +96,13 @@ class AddVeth(Request):
         return Message("RTM_NEWLINK", ("CREATE", "EXCL"), fields, attributes, names_links=True)
 
     def simulate(self, world: World) -> None:
-        here, there = world.at(self.where), world.at(self.peer_where)
-        assert here is not None and there is not None
+        here, there = world.state(self.where), world.state(self.peer_where)
         first = self.first.link(End(there.key, self.peer.name))
         here.links[self.first.name] = dataclasses.replace(first, master=self.master)
         there.links[self.peer.name] = self.peer.link(End(here.key, self.first.name))
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        state = world.at(self.where)
-        assert state is not None
+        state = world.state(self.where)
         bridge = None if self.master is None else state.links[self.master]
         kept = () if bridge is None else keep_mac(state, self.where, bridge, self.first.name)
         return (DropLink(self.where, self.first.name, None), *kept)
@@ -144,7 +142,7 @@ class VethEnd:
 
 @dataclasses.dataclass(frozen=True)
 class VethPair:
-    """That the pair exists, each end under its name in its namespace; or, ``present`` false, that it does not."""
+    """That the pair exists, each end under its name in its namespace, which takes a peer; or, ``present`` false, that it does not."""
 
     first: VethEnd
     peer: VethEnd | None
@@ -184,25 +182,27 @@ class VethPair:
         return any(place == End(world.keys.get(end.where) or "", end.name) for end in ends)
 
     def plan(self, draft: Draft) -> None:
-        if not self.present:
+        if self.present:
+            self._plan_present(draft, t.cast(VethEnd, self.peer))
+        else:
             self._plan_absent(draft)
-            return
-        assert self.peer is not None
+
+    def _plan_present(self, draft: Draft, other: VethEnd) -> None:
         namespace_at(draft, self.first.where)
-        namespace_at(draft, self.peer.where)
-        first, peer = self._link(draft, self.first), self._link(draft, self.peer)
+        namespace_at(draft, other.where)
+        first, peer = self._link(draft, self.first), self._link(draft, other)
         if first is not None:
-            self._place(draft, self.first, first, self.peer, peer)
+            self._place(draft, self.first, first, other, peer)
         elif peer is not None:
             if peer.peer is None or peer.peer.name != self.first.name:
                 raise Problem(
-                    f"link {self.peer} is taken: it is the end of another pair,"
+                    f"link {other} is taken: it is the end of another pair,"
                     f" whose other end is {_shown(draft.world, peer)}, not {self.first.name}",
                     "remove that pair, or choose another name for the peer",
                 )
-            self._place(draft, self.peer, peer, self.first, None)
+            self._place(draft, other, peer, self.first, None)
         else:
-            self._create(draft, self.peer)
+            self._create(draft, other)
 
     def _link(self, draft: Draft, end: VethEnd) -> Link | None:
         link = draft.world.link(end.where, end.name)
