@@ -179,7 +179,7 @@ def running_beside(module: str, arguments: dict[str, Any]) -> Iterator[int]:
             os._exit(int(runner.run(module, arguments).failed))
         os._exit(2)
     yield pid
-    _, status = os.waitpid(pid, 0)
+    _pid, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
 
 

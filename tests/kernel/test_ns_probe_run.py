@@ -64,7 +64,7 @@ def test_a_hundred_probes_over_twenty_namespaces(pair: Pair) -> None:
 
 
 def test_many_pings_of_one_address_each_hear_their_answer(pair: Pair) -> None:
-    result = pair.run(*[{"from": "red", "ping": "10.0.0.2", "retries": 0, "timeout": 20} for _ in range(1000)])
+    result = pair.run(*[{"from": "red", "ping": "10.0.0.2", "retries": 0, "timeout": 20} for _each in range(1000)])
     assert not result.failed, result["msg"]
 
 

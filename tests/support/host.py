@@ -218,7 +218,7 @@ class Host:
         family = f"-{ipaddress.ip_address(address).version}"
         by = f"-I {source}" if source else ""
         # Several attempts: the first may meet an address whose duplicate detection is not through.
-        return any(self.try_sh(f"{inside(netns)} ping -n -q {family} {by} -c 1 -W 1 {address}") for _ in range(4))
+        return any(self.try_sh(f"{inside(netns)} ping -n -q {family} {by} -c 1 -W 1 {address}") for _try in range(4))
 
     @contextlib.contextmanager
     def pinging(self, address: str, netns: str = "host") -> Iterator[None]:
@@ -231,7 +231,7 @@ class Host:
             yield
         finally:
             started.send_signal(signal.SIGINT)
-            out, _ = started.communicate()
+            out, _errors = started.communicate()
         counts = re.search(r"(\d+) packets transmitted, (\d+) received", out)
         assert counts, out
         sent, received = int(counts[1]), int(counts[2])

@@ -55,7 +55,7 @@ def run(module: str, arguments: dict[str, Any], check: bool = False) -> Result:
     ansible_warnings._global_deprecations.clear()
     fed = {**arguments, "_ansible_check_mode": check, "_ansible_diff": True, "_ansible_module_name": module}
     namespace, held = os.readlink("/proc/thread-self/ns/net"), open_namespaces()
-    out = io.StringIO()
+    out, code = io.StringIO(), None
     with patch_module_args(fed), contextlib.redirect_stdout(out):
         try:
             face.main()

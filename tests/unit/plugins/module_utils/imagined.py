@@ -60,7 +60,7 @@ def link(name: str, kind: str | None = "dummy", *addresses: Address, up: bool = 
 
 def veth(name: str, other: str, *addresses: Address, **fields) -> Link:
     """One end of a pair; ``other`` is the other end, as ``red:eth0``."""
-    where, _, peer = other.partition(":")
+    where, _colon, peer = other.partition(":")
     return link(name, "veth", *addresses, peer=End(key(where), peer), **fields)
 
 
@@ -222,7 +222,7 @@ def plan(module: str, truth: World, check: bool = False, **options) -> Planned:
     declaration = DECLARE[module]({"state": "present", **DEFAULTS.get(module, {}), **options})
     made = make_plan(declaration, observe(declaration, Imagined(truth)), assume=check)
     again = make_plan(declaration, observe(declaration, Imagined(made.after)), assume=check)
-    assert again.operations == [], "the plan leaves something to do"
+    _same(again.operations, [], f"{made.operations} leave something to do")
     assumes = any(text.startswith("check mode") for text in made.warnings)
     if not assumes and len(made.steps) < MANY:
         assert_each_step_leads_back(made)
@@ -255,17 +255,25 @@ def bound(imagined: World) -> set[str]:
 
 def assert_alike(one: NamespaceState, other: NamespaceState, what: str) -> None:
     """All that is not left to the kernel is the same in both."""
-    assert set(one.links) == set(other.links), what
+    _same(sorted(one.links), sorted(other.links), what)
     for name, a in one.links.items():
         b = other.links[name]
-        plain = {"index": None, "state": None, "addresses": (), "mac": None, "mtu": None, "sysctls": ()}
-        assert dataclasses.replace(a, **plain) == dataclasses.replace(b, **plain), what
+        _same(shown(a), shown(b), f"{what}: {name}")
         assert a.mac == b.mac or None in (a.mac, b.mac), what
         assert a.mtu == b.mtu or None in (a.mtu, b.mtu), what
-        assert lasting(a) == lasting(b), what
-    assert foreign_to_the_kernel(one) == foreign_to_the_kernel(other), what
-    assert (one.table, one.pids) == (other.table, other.pids), what
-    assert {path: one.sysctls.get(path) for path in other.sysctls} == other.sysctls, what
+    _same(foreign_to_the_kernel(one), foreign_to_the_kernel(other), what)
+    _same((one.table, one.pids), (other.table, other.pids), what)
+    _same({path: one.sysctls.get(path) for path in other.sysctls}, other.sysctls, what)
+
+
+def _same(one, other, what: str) -> None:
+    assert one == other, f"{what}:\n{one}\nis not\n{other}"
+
+
+def shown(one: Link) -> tuple:
+    """What is not left to the kernel of a link."""
+    own = [f"{each.ip} {each.flags} {each.label} {each.peer}" for each in lasting(one)]
+    return (one.kind, one.up, one.promisc, one.master, one.bridge, one.peer, own)
 
 
 def lasting(one: Link) -> list[Address]:
@@ -274,5 +282,6 @@ def lasting(one: Link) -> list[Address]:
     return sorted(own, key=lambda each: (each.ip.version, each.ip.network))
 
 
-def foreign_to_the_kernel(state: NamespaceState) -> set[Route]:
-    return {each for each in state.routes if each.protocol != w.PROTO_KERNEL}
+def foreign_to_the_kernel(state: NamespaceState) -> list[str]:
+    """The routes that somebody has set."""
+    return sorted(str(each) for each in state.routes if each.protocol != w.PROTO_KERNEL)
