@@ -120,7 +120,7 @@ class AddAddress(Request):
     def invert(self, world: World) -> tuple[Operation, ...]:
         if self.former is not None:
             return (AddAddress(self.where, self.link, self.former, self.address),)
-        return (DropAddress(self.where, self.link, self.address),)
+        return _there_and_back(world, self, [DropAddress(self.where, self.link, self.address)])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,11 +170,21 @@ class DropAddress(Request):
         group = [own, *([] if own.secondary else _siblings(own, link.addresses))]
         remaining = {address.ip for address in left.addresses}
         reordered = [address for address in group if address.ip in remaining]
-        return (
-            *(DropAddress(self.where, self.link, address) for address in reordered),
-            *(AddAddress(self.where, self.link, address) for address in group),
-            *put_back(self.where, world.state(self.where), after.state(self.where)),
+        drops = [DropAddress(self.where, self.link, address) for address in reordered]
+        return _there_and_back(
+            world, self, [*drops, *(AddAddress(self.where, self.link, address) for address in group)]
         )
+
+
+def _there_and_back(
+    world: World, change: AddAddress | DropAddress, back: t.Sequence[AddAddress | DropAddress]
+) -> tuple[Operation, ...]:
+    """``back``, and the routes that go on the way there and back: a link loses its own with its last IPv4 address."""
+    state = world.state(change.where)
+    after = world.excerpt(state.key)
+    for operation in (change, *back):
+        operation.simulate(after)
+    return (*back, *put_back(change.where, state, after.state(change.where)))
 
 
 def _forget_routes_of(state: NamespaceState, link: Link, gone: Address, left: t.Sequence[Address]) -> None:
@@ -268,10 +278,10 @@ class Addresses:
             if lives and (route.src is None or route.src in sources):
                 draft.do(operation)
             else:
-                draft.warn(
-                    f"the route {' '.join(map(str, route_words(route)))} {place(self.where)} goes with the last address"
-                    " that it needs"
-                )
+                left = t.cast(PutRoute, operation).former is not None
+                what = "loses its source or a gateway" if left else "goes"
+                words = " ".join(map(str, route_words(route)))
+                draft.warn(f"the route {words} {place(self.where)} {what} with the last address that it needs")
 
 
 def _in_the_way(address: Address, added: t.Iterable[Address], link: Link) -> bool:

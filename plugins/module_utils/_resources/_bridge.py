@@ -270,9 +270,12 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
             resources.append(Ports(where, name, ports, bool(params.get("purge_ports")), force))
         # After the ports, as the bridge follows theirs until it has an MTU and a MAC of its own.
         resources.append(Attributes(where, name, mac, mtu, mtu_from))
+        up = Up(where, name, params.get("up", True))
+        if up.up is False:  # before the addresses: a link that goes down loses those of IPv6
+            resources.append(up)
         if addresses is not None:
             resources.append(Addresses(where, name, addresses, bool(params.get("purge_addresses", True)), force))
-        resources.append(Up(where, name, params.get("up", True)))
+        resources.append(up)
 
     def report(world: World) -> dict[str, object]:
         return {"bridge": report_bridge(world, where, name)}

@@ -236,8 +236,10 @@ class DropLink(Request):
         self.simulate(after)
         self.again.simulate(after)
         ports = [SetLink(self.where, port, "master", self.link) for port in state.ports(self.link)]
-        rest = [operation for ref, name in ends for operation in bring_back(world, after, ref, name)]
-        return (self.again, *ports, *rest)
+        rest = [operation for ref, name in ends for operation in _give_back(world, after, ref, name)]
+        homes = {world.keys[ref]: ref for ref, _name in ends}.values()  # one, where both ends of a veth are in it
+        routes = [operation for ref in homes for operation in put_back(ref, world.state(ref), after.state(ref))]
+        return (self.again, *ports, *rest, *routes)
 
 
 def _remove(state: NamespaceState, name: str) -> None:
@@ -253,6 +255,11 @@ def bring_back(before: World, after: World, ref: NamespaceRef, name: str) -> lis
 
     What the kernel makes itself (link-local addresses, connected routes) comes back by itself.
     """
+    return [*_give_back(before, after, ref, name), *put_back(ref, before.state(ref), after.state(ref))]
+
+
+def _give_back(before: World, after: World, ref: NamespaceRef, name: str) -> list[Operation]:
+    """What the link itself lacks in ``after``."""
     was, now = before.the_link(ref, name), after.the_link(ref, name)
     operations: list[Operation] = []
     if was.sysctls != now.sysctls:
@@ -268,7 +275,7 @@ def bring_back(before: World, after: World, ref: NamespaceRef, name: str) -> lis
     known = {address.ip for address in was.addresses}
     gained = [address for address in now.addresses if address.ip not in known]
     operations += [DropAddress(ref, name, address) for address in gained]
-    return operations + put_back(ref, before.state(ref), after.state(ref))
+    return operations
 
 
 def _is_ours_to_restore(address: Address) -> bool:

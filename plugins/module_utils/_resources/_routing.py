@@ -160,9 +160,11 @@ class PutRoute(Request):
         state.routes = [route for route in state.routes if route != self.former] + [self.route]
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        if self.former is not None:
-            return (PutRoute(self.where, self.former, self.route),)
-        return (DropRoute(self.where, self.route),)
+        if self.former is None:
+            return (DropRoute(self.where, self.route),)
+        if self.route in world.state(self.where).routes:
+            return ()  # it was to be mended after a step that was refused, and so was never lost
+        return (PutRoute(self.where, self.former, self.route),)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -246,5 +248,13 @@ def put_back(where: NamespaceRef, before: NamespaceState, after: NamespaceState)
     present = set(after.routes)
     lost = [route for route in before.routes if route not in present and route.protocol not in (PROTO_KERNEL, PROTO_RA)]
     lost.sort(key=lambda route: (route.via is not None or bool(route.nexthops), -route.dst.prefixlen))
-    kept = {route.identity: route for route in after.routes if route.nexthops}
-    return [PutRoute(where, route, kept.get(route.identity)) for route in lost]
+    return [PutRoute(where, route, _what_is_left(route, after)) for route in lost]
+
+
+def _what_is_left(lost: Route, after: NamespaceState) -> Route | None:
+    """What the kernel left of a route, which is in the way: some of its next hops, or all but the preferred source."""
+    for route in after.routes:
+        bare = lost.src is not None and route == dataclasses.replace(lost, src=None)
+        if bare or (route.nexthops and route.identity == lost.identity):
+            return route
+    return None

@@ -132,6 +132,8 @@ class VethEnd:
 
     def resources(self) -> list[Resource]:
         found: list[Resource] = [Attributes(self.where, self.name, self.mac, self.mtu, self.mtu_from, self.master)]
+        if self.up is False:  # before the addresses: a link that goes down loses those of IPv6
+            found.append(self.up_resource())
         if self.addresses is not None:
             found.append(Addresses(self.where, self.name, self.addresses, self.purge, self.force))
         return found

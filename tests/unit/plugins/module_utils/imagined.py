@@ -271,15 +271,10 @@ def _same(one, other, what: str) -> None:
 
 
 def shown(one: Link) -> tuple:
-    """What is not left to the kernel of a link."""
-    own = [f"{each.ip} {each.flags} {each.label} {each.peer}" for each in lasting(one)]
-    return (one.kind, one.up, one.promisc, one.master, one.bridge, one.peer, own)
-
-
-def lasting(one: Link) -> list[Address]:
-    """The addresses that somebody gave the link, of one subnet in their order."""
+    """What is not left to the kernel of a link; of its addresses the order, too, is the kernel's."""
     own = [each for each in one.addresses if not each.ip.ip.is_link_local and each.flags & Address.PERMANENT]
-    return sorted(own, key=lambda each: (each.ip.version, each.ip.network))
+    said = sorted(f"{each.ip} {each.flags} {each.label} {each.peer}" for each in own)
+    return (one.kind, one.up, one.promisc, one.master, one.bridge, one.peer, said)
 
 
 def foreign_to_the_kernel(state: NamespaceState) -> list[str]:
