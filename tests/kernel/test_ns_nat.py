@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.host import Host, Make, Outside
+from support.host import Host, Make, Outside, inside
 
 RED, BLUE, OTHER = "10.0.0.2", "10.1.0.2", "10.8.0.2"
 
@@ -36,6 +36,12 @@ def way_back(host: Host, network: str = "10.0.0.0/8") -> None:
 
 def gets_out_as(host: Host, netns: str = "red", patience: float = 2) -> str | None:
     return host.fetch(Outside.WEB, netns, patience)
+
+
+def echoes_received(host: Host, netns: str) -> int:
+    """How many pings have come to a namespace, answered or not."""
+    names, values = [line.split() for line in host.sh(f"{inside(netns)} grep '^Icmp:' /proc/net/snmp").splitlines()]
+    return int(values[names.index("InEchos")])
 
 
 def own_table(host: Host, netns: str = "host") -> dict[str, Any]:
@@ -192,22 +198,26 @@ def test_everything_gets_in_with_inbound_any(lab: Host) -> None:
     assert lab.no_ping(RED, "outside")
 
 
-def test_flows_between_inside_links_pass_under_their_own_addresses(lab: Host) -> None:
+@pytest.mark.parametrize("uplink", [["auto"], ["any"]], ids=str)
+def test_flows_between_inside_links_pass_under_their_own_addresses(lab: Host, uplink: list[str]) -> None:
     lab.web_server("blue")
-    lab.apply("ns_nat", name="lab", sources=["10.0.0.0/24", "10.1.0.0/24"])
+    lab.apply("ns_nat", name="lab", inside=["to-red", "to-blue"], uplink=uplink)
     assert lab.fetch(f"http://{BLUE}/", "red") == RED
 
 
 def test_the_host_does_not_become_a_router_for_its_neighbours(lab: Host) -> None:
     way_back(lab)
     lab.apply("ns_nat", name="red", sources=["10.0.0.0/24"])
+    # An answer would be stopped in any case, since the link to the other does not forward.
     assert lab.no_ping(OTHER, "outside")
+    assert echoes_received(lab, "other") == 0
 
 
 def test_a_host_that_was_a_router_stays_one(lab: Host) -> None:
     way_back(lab)
     lab.sh("echo 1 > /proc/sys/net/ipv4/ip_forward")
     assert lab.ping(OTHER, "outside")
+    assert echoes_received(lab, "other")
     lab.apply("ns_nat", name="red", sources=["10.0.0.0/24"])
     assert lab.ping(OTHER, "outside")
     assert lab.no_ping(RED, "outside")
@@ -252,10 +262,11 @@ def test_a_switch_that_was_on_stays_on(lab: Host) -> None:
 
 def test_a_switch_that_somebody_changed_since_is_left_alone(lab: Host) -> None:
     lab.apply("ns_nat", name="red", sources=["10.0.0.0/24"])
-    lab.sh("echo 0 > /proc/sys/net/ipv4/conf/to-red/forwarding; echo 1 > /proc/sys/net/ipv4/ip_forward")
-    lab.sh("echo 0 > /proc/sys/net/ipv4/conf/to-red/forwarding")
-    lab.apply("ns_nat", name="red", state="absent")
-    assert lab.sysctl("net/ipv4/conf/to-red/forwarding") == "0"
+    # Any number but zero means on.
+    lab.sh("echo 2 > /proc/sys/net/ipv4/conf/to-red/forwarding")
+    lab.changed("ns_nat", name="red", state="absent")
+    assert lab.sysctl("net/ipv4/conf/to-red/forwarding") == "2"
+    assert lab.sysctl("net/ipv4/conf/uplink/forwarding") == "0"
 
 
 def test_a_switch_that_two_use_is_put_back_by_the_last(lab: Host) -> None:

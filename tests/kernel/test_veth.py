@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support import faults, runner
 from support.host import Host
 
 pytestmark = pytest.mark.no_rules
@@ -427,6 +428,18 @@ def test_a_removal_that_fails_gives_the_pair_back_with_all_it_had(red: Host) -> 
     red.sh("ip -n red route add default via 10.0.0.1; ip -n red route add 10.8.0.0/16 dev eth0 metric 5 table 77")
     red.sh("ip netns exec red sh -c 'echo 1 > /proc/sys/net/ipv4/conf/eth0/forwarding'")
     red.changed("veth", name="to-red", state="absent")
+
+
+@pytest.mark.once
+def test_a_removal_that_fails_gives_the_pair_back_with_its_indexes(red: Host) -> None:
+    red.sh("ip link add name other type veth peer name another")
+    red.apply("veth", **pair())
+    before = red.snapshot()
+    gone = {"name": "to-red", "state": "absent"}
+    for place in faults.places(lambda: runner.run("veth", gone, check=True)):
+        with faults.failing(place):
+            assert runner.run("veth", gone).failed
+        assert red.snapshot().indexes == before.indexes
 
 
 # Links that others need
