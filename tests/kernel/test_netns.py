@@ -183,6 +183,28 @@ def test_what_fails_before_the_processes_are_ended_leaves_them_alive(host: Host)
     assert str(pid) in result.operations[-1]
 
 
+@pytest.mark.parametrize("holder", ["another mount", "an open descriptor"])
+def test_a_namespace_that_something_else_holds_lives_on_without_its_name(host: Host, holder: str) -> None:
+    host.sh("ip netns add red; ip link add name v0 type veth peer name eth0 netns red")
+    if holder == "another mount":
+        host.sh("touch /run/other; mount --bind /run/netns/red /run/other")
+    else:
+        host.process_in("host", "exec 9</run/netns/red; echo; exec sleep 600")
+    host.changed("netns", name=["red"], state="absent")
+    assert host.namespaces() == []
+    assert host.links() == ["v0"]
+
+
+def test_a_removed_namespace_can_be_made_again_at_once_with_the_same_links(host: Host) -> None:
+    pair = {"name": "v0", "peer": {"name": "eth0", "netns": "red"}}
+    host.apply("netns", name=["red"])
+    host.apply("veth", **pair)
+    for _ in range(3):
+        host.apply("netns", name=["red"], state="absent", settled=lambda: not host.links())
+        host.changed("netns", name=["red"])
+        host.changed("veth", **pair)
+
+
 # A namespace that others made
 
 
