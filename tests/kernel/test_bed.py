@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from support.host import Host, Make, assert_foretold
+from support import outside as simulation
+from support.host import Host, Make, Outside, assert_foretold
 from support.sandbox import LeftBehindError, sandbox, why_impossible
 
 pytestmark = pytest.mark.once
@@ -122,6 +124,15 @@ def test_the_outside_answers_with_the_address_of_its_client(host: Host, make_out
     assert host.fetch(outside.WEB) == outside.HOST4
     assert host.fetch(outside.WEB6) == outside.HOST6
     assert host.fetch("http://www.example/") in (outside.HOST4, outside.HOST6)
+
+
+def test_the_outside_is_a_program_too(host: Host) -> None:
+    before = host.snapshot()
+    program = f"'{sys.executable}' '{Path(simulation.__file__)}'"
+    host.sh(f"{program} up")
+    assert host.fetch("http://web.example/") == Outside.HOST4
+    host.sh(f"{program} down")
+    assert before.differences(host.snapshot()) == []
 
 
 def test_the_outside_has_no_way_back_to_a_lab(host: Host, make_outside: Make) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import json
+import os
 import re
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from typing import Any
 import yaml
 
 from . import faults, runner, snapshot
+from . import outside as simulation
 from .runner import Result, assert_one_line
 
 MODULE = "module"  # what a plan says is done by the module
@@ -336,11 +338,11 @@ class Outside:
     WEB6 = f"http://[{OUTSIDE6}]/"
 
     def __init__(self, ipv6: bool) -> None:
-        self._program = [sys.executable, "-S", str(Path(__file__).with_name("outside.py"))]
-        subprocess.run([*self._program, "up", *(["--ipv6"] if ipv6 else [])], check=True)
+        self._server = simulation.up(ipv6)
 
     def remove(self) -> None:
-        subprocess.run([*self._program, "down"], check=True)
+        simulation.down()
+        os.waitpid(self._server, 0)
 
 
 @contextlib.contextmanager

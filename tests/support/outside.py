@@ -183,19 +183,21 @@ def up(ipv6: bool = False) -> int:
     """Makes the outside in the sandbox of the caller; returns the pid of its server, which runs on by itself."""
     if not os.path.ismount("/etc"):
         raise SystemExit("outside: /etc is not a mount of its own, so this is no sandbox: refused to write resolv.conf")
-    ip("netns", "add", NAMESPACE)
-    ip("link", "add", "name", UPLINK, "type", "veth", "peer", "name", "eth0", "netns", NAMESPACE)
-    ip("address", "add", f"{HOST4}/24", "dev", UPLINK)
-    ip("-n", NAMESPACE, "address", "add", f"{OUTSIDE4}/24", "dev", "eth0")
-    if ipv6:
-        ip("address", "add", f"{HOST6}/64", "dev", UPLINK, "nodad")
-        ip("-n", NAMESPACE, "address", "add", f"{OUTSIDE6}/64", "dev", "eth0", "nodad")
-    ip("link", "set", "dev", UPLINK, "up")
-    ip("-n", NAMESPACE, "link", "set", "dev", "lo", "up")
-    ip("-n", NAMESPACE, "link", "set", "dev", "eth0", "up")
-    ip("route", "add", "default", "via", OUTSIDE4)
-    if ipv6:
-        ip("-6", "route", "add", "default", "via", OUTSIDE6)
+    addresses = [(f"{HOST4}/24", f"{OUTSIDE4}/24")] + [(f"{HOST6}/64 nodad", f"{OUTSIDE6}/64 nodad")] * ipv6
+    gateways = [OUTSIDE4] + [OUTSIDE6] * ipv6
+    ip(
+        f"netns add {NAMESPACE}",
+        f"link add name {UPLINK} type veth peer name eth0 netns {NAMESPACE}",
+        *(f"address add {here} dev {UPLINK}" for here, _there in addresses),
+        f"link set dev {UPLINK} up",
+        *(f"route add default via {gateway}" for gateway in gateways),
+    )
+    ip(
+        *(f"address add {there} dev eth0" for _here, there in addresses),
+        "link set dev lo up",
+        "link set dev eth0 up",
+        netns=NAMESPACE,
+    )
     # It may be a symbolic link into a /run that the sandbox has hidden.
     with contextlib.suppress(FileNotFoundError):
         RESOLV_CONF.unlink()
@@ -230,10 +232,12 @@ def down() -> None:
         PID_FILE.unlink()
 
 
-def ip(*words: str) -> None:
-    done = subprocess.run(["ip", *words], check=False, capture_output=True, text=True)
+def ip(*lines: str, netns: str = "") -> None:
+    """Runs commands of ip(8), given without the word `ip`, one a line."""
+    words = ["ip", *(["-n", netns] if netns else []), "-batch", "-"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, input="\n".join(lines) + "\n")
     if done.returncode:
-        raise SystemExit(f"outside: ip {' '.join(words)}: {done.stderr.strip()}")
+        raise SystemExit(f"outside: {' '.join(words)}: {' '.join(done.stderr.split())}")
 
 
 def main() -> None:
