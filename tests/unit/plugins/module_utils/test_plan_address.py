@@ -88,6 +88,11 @@ def test_ipv4_has_both_prefixes_for_a_moment():
     assert short(plan_for(["10.0.0.1/16"], address("10.0.0.1/24"))) == ["add 10.0.0.1/16", "del 10.0.0.1/24"]
 
 
+def test_a_link_is_taken_down_before_its_ipv6_addresses_are_given():
+    made = plan_for(["fd00::1/64"], address("fd00::1/64"), up=False)
+    assert made.operations == ["ip -n red link set dev br0 down", "ip -n red addr add fd00::1/64 dev br0 nodad"]
+
+
 # Secondaries
 
 

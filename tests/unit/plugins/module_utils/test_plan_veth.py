@@ -241,6 +241,16 @@ def test_an_end_is_taken_down():
     assert made.operations == ["ip -n red link set dev eth0 down"]
 
 
+def test_an_end_is_taken_down_before_the_ipv6_addresses_that_it_is_to_have_are_given():
+    there = pair("red", "eth0", address("fd00::2/64"))
+    made = plan("veth", world(**there), name="v1", peer={**RED, "addresses": ["fd00::2/64", "fd00::3/64"], "up": False})
+    assert made.operations == [
+        "ip -n red link set dev eth0 down",
+        "ip -n red addr add fd00::2/64 dev eth0 nodad",
+        "ip -n red addr add fd00::3/64 dev eth0 nodad",
+    ]
+
+
 def test_an_mtu_that_would_take_ipv6_off_a_link_is_refused():
     there = pair("red", "eth0", address("fd00::2/64"))
     with pytest.raises(Problem, match="MTU 1200 of link eth0 in red is below 1280, and the link has IPv6 addresses"):
