@@ -97,6 +97,15 @@ def test_writing_ip_forward_is_undone_with_the_switches_of_all_links(host: Host)
     assert host.sysctl("net/ipv4/conf/b/forwarding", "red") == "1"
 
 
+def test_the_switch_of_one_link_holds_beside_that_of_all(host: Host) -> None:
+    wanted = {"net/ipv4/conf/lo/forwarding": 0, "net/ipv4/ip_forward": 1, "net/ipv6/conf/lo/forwarding": 0}
+    wanted["net/ipv6/conf/all/forwarding"] = 1
+    host.changed("netns", name=["red"], sysctl=wanted)
+    assert host.sysctl("net/ipv4/conf/lo/forwarding", "red") == "0"
+    assert host.sysctl("net/ipv6/conf/lo/forwarding", "red") == "0"
+    assert host.sysctl("net/ipv4/ip_forward", "red") == "1"
+
+
 def test_a_sysctl_that_is_a_list_of_numbers_is_compared_by_its_numbers(host: Host) -> None:
     host.watch_sysctl("net/ipv4/ip_local_port_range")
     host.apply("netns", name=["red"], sysctl={"net.ipv4.ip_local_port_range": "20000   30000"})

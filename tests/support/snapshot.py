@@ -24,7 +24,15 @@ from .sandbox import entered
 BATCH = "netns list-id\naddr show\nroute show table all\nrule show\n"
 # Of the switches of every link those that a lab may come to touch: all of them would take longer than all else.
 SWITCHES = {
-    "ipv4": ("forwarding", "rp_filter", "proxy_arp", "arp_ignore", "promote_secondaries", "route_localnet"),
+    "ipv4": (
+        "forwarding",
+        "accept_redirects",
+        "rp_filter",
+        "proxy_arp",
+        "arp_ignore",
+        "promote_secondaries",
+        "route_localnet",
+    ),
     "ipv6": ("forwarding", "force_forwarding", "accept_ra", "accept_dad", "disable_ipv6", "keep_addr_on_down"),
 }
 FILES = (Path("/etc/netns"), Path("/run/netns"), Path("/run/nslab"))
