@@ -277,7 +277,8 @@ def say(line: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Runs the gates of ./dev test.")
     parser.add_argument("names", nargs="*", metavar="NAME")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    # One more than there are processors: the kernel tests wait half of their time for the kernel.
+    parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 1)
     parser.add_argument("--list", action="store_true", help="say which there are")
     parser.add_argument("--needs", choices=["environments", "commands", "root"], help="say what the gates named need")
     options = parser.parse_args()

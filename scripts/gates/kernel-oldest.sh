@@ -10,4 +10,4 @@
 set -euo pipefail
 
 python -c 'import importlib.metadata as m, sys; print("Python", sys.version.split()[0], "pyroute2", m.version("pyroute2"))'
-scripts/sandbox pytest --junitxml="$GATE/report.xml" -o cache_dir="$GATE/pytest" tests/kernel
+scripts/sandbox pytest --junitxml="$GATE/report.xml" -o cache_dir="$GATE/pytest" --ways module tests/kernel

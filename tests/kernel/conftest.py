@@ -20,6 +20,14 @@ from support.host import MODULE, SCRIPT, Host, Make, Outside, a_host
 from support.sandbox import sandbox, why_impossible
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--ways",
+        default=f"{MODULE},{SCRIPT}",
+        help="who carries the plans out; the printed operations are no other with an old pyroute2",
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "no_rules: nothing in the test has to do with nftables, nobody needs to look")
     config.addinivalue_line("markers", "once: nothing is applied whose operations a shell could run as well")
@@ -28,7 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "way" in metafunc.fixturenames:
         once = any(metafunc.definition.iter_markers("once"))
-        metafunc.parametrize("way", [MODULE] if once else [MODULE, SCRIPT])
+        ways = metafunc.config.getoption("ways").split(",")
+        metafunc.parametrize("way", [way for way in ways if way == MODULE or not once])
 
 
 @pytest.fixture
