@@ -252,7 +252,7 @@ def verify(declaration: Declaration, plan: Plan, kernel: Kernel) -> World:
             observed = observe(declaration, kernel)
             left = make_plan(declaration, observed, assume=False).operations
             problem = "after the run there is still to do: " + "; ".join(left)
-        except Problem as error:
+        except (Problem, KernelRefused, OSError) as error:
             left = [str(error)]
             problem = f"after the run the state does not hold: {error}"
         if not left:

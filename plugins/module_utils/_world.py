@@ -151,7 +151,10 @@ class Route:
 
 @dataclasses.dataclass
 class NamespaceState:
-    """A network namespace. Facets that nobody asked for are None (routes, pids) or lack the entry (sysctls)."""
+    """A network namespace. Facets that nobody asked for are None or empty.
+
+    ``pids`` are the processes inside, ``mounts`` the files over which it is bound, which keep it alive without one.
+    """
 
     key: str
     inode: int | None = None
@@ -160,6 +163,7 @@ class NamespaceState:
     sysctls: dict[str, str | None] = dataclasses.field(default_factory=dict)
     pids: tuple[int, ...] | None = None
     table: Table | None = None
+    mounts: tuple[str, ...] = ()
 
     def copy(self) -> NamespaceState:
         return dataclasses.replace(self, links=dict(self.links), routes=list(self.routes), sysctls=dict(self.sysctls))
@@ -320,7 +324,7 @@ class NeedLinkSysctls(Need):
 
 @dataclasses.dataclass(frozen=True)
 class NeedProcesses(Need):
-    """The pids inside a namespace."""
+    """The pids inside a namespace, and the files over which it is bound."""
 
     ref: NamespaceRef
 

@@ -31,7 +31,7 @@ from .._world import (
     World,
 )
 from . import _files, _processes, _sysctl
-from ._namespaces import Namespaces, names
+from ._namespaces import Namespaces, bound_files, names
 from ._refusal import KernelRefused
 from ._rtnetlink import Rtnetlink
 
@@ -205,9 +205,10 @@ class Kernel:
     def _processes(self, world: World, need: NeedProcesses) -> None:
         state = self._resolve(world, need.ref)
         if state is not None and state.pids is None:
-            found = _processes.by_namespace()
+            found, mounts = _processes.by_namespace(), bound_files()
             for key, other in world.namespaces.items():
                 other.pids = tuple(found.get(key, ()))
+                other.mounts = tuple(mounts.get(other.inode or 0, ()))
 
     def _table(self, world: World, need: NeedTable) -> None:
         from . import _nftables

@@ -190,3 +190,14 @@ def names() -> list[str]:
         return sorted(os.listdir(NETNS_DIR))
     except FileNotFoundError:
         return []
+
+
+def bound_files() -> dict[int, list[str]]:
+    """The files over which network namespaces are bound, by inode of the namespace. Source: proc_pid_mountinfo(5)."""
+    found: dict[int, set[str]] = {}
+    with open("/proc/thread-self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            root, point = line.split(" ", 5)[3:5]
+            if root.startswith("net:["):
+                found.setdefault(int(root[len("net:[") : -1]), set()).add(point)
+    return {inode: sorted(points) for inode, points in found.items()}

@@ -113,8 +113,10 @@ class Ended:
     def _end(self, draft: Draft, name: str, entry: NameEntry) -> tuple[int, ...]:
         state = draft.world.state(name_ref(name))
         pids = state.pids or ()
-        self._judge(name, pids, entry)
-        ends = not entry.attached and (not pids or self.processes == "terminate")
+        self._judge(draft, name, pids, entry)
+        ours = {name_ref(each).path for each in self.names}
+        held = entry.attached or any(point not in ours for point in state.mounts)
+        ends = not held and (not pids or self.processes == "terminate")
         vanishing: list[str] = []
         if ends:
             vanishing = [
@@ -128,14 +130,15 @@ class Ended:
             draft.do(DropFile(attachment_record(name)))
         return pids if self.processes == "terminate" else ()
 
-    def _judge(self, name: str, pids: tuple[int, ...], entry: NameEntry) -> None:
+    def _judge(self, draft: Draft, name: str, pids: tuple[int, ...], entry: NameEntry) -> None:
         shown = ", ".join(map(str, pids[:10])) + (", ..." if len(pids) > 10 else "")
         if pids and self.processes == "fail":
             raise Problem(
                 f"namespace {name} still has processes in it (pid {shown})",
                 "end them, or set processes: ignore (they keep the namespace alive) or processes: terminate",
             )
-        if pids and self.processes == "terminate" and entry.attached:
+        foreign = entry.attached or draft.world.keys[name_ref(name)] == draft.world.keys.get(HOST)
+        if pids and self.processes == "terminate" and foreign:
             raise Problem(
                 f"namespace {name} was attached, and its processes (pid {shown}) are not the collection's to end",
                 "set processes: ignore, which takes only the name away",

@@ -154,7 +154,7 @@ class Imagined:
             if need.version == 4:
                 state.sysctls["net/ipv4/ip_forward"] = true.sysctls.get("net/ipv4/ip_forward", "0")
         elif isinstance(need, w.NeedProcesses):
-            state.pids = true.pids
+            state.pids, state.mounts = true.pids, true.mounts
         elif isinstance(need, w.NeedTable):
             state.table = true.table
         else:

@@ -188,6 +188,21 @@ def test_a_physical_interface_stays_with_the_processes_that_keep_its_namespace()
     assert made.operations == ["ip netns del red"]
 
 
+def test_a_physical_interface_stays_in_a_namespace_that_is_bound_elsewhere_too():
+    red = namespace(nic(), veth("eth0", "host:to-red"))
+    red.mounts = ("/run/docker/netns/1a2b", "/run/netns/red")
+    made = plan("netns", world(a_host(veth("to-red", "red:eth0")), red=red), name=["red"], state="absent")
+    assert made.operations == ["ip netns del red"]
+    assert "to-red" in made.after.namespaces[key("host")].links
+
+
+def test_a_namespace_both_of_whose_names_are_removed_ends():
+    red = namespace(nic())
+    red.mounts = ("/run/netns/blue", "/run/netns/red")
+    made = plan("netns", world(a_host(), red=red), name=["red", "blue"], state="absent")
+    assert made.operations == [MOVE_ETH1, "ip netns del red"]
+
+
 def test_a_physical_interface_whose_name_the_host_has_is_not_lost():
     imagined = world(a_host(), red=namespace(nic("eth0")))
     with pytest.raises(Problem, match=r"the physical interface eth0 in red can't be given back: the host has a link"):
