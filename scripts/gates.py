@@ -47,11 +47,11 @@ RUNNING: set[subprocess.Popen[bytes]] = set()
 
 # The longest first, so that none of them is left to run alone at the end.
 ORDER = [
-    "sanity",
-    "molecule",
     "kernel",
-    "kernel-oldest",
     "playbooks",
+    "sanity",
+    "kernel-oldest",
+    "molecule",
     "importer",
     "lint",
     "docs",
