@@ -204,6 +204,43 @@ def test_a_namespace_that_something_else_holds_lives_on_without_its_name(host: H
     assert host.links() == ["v0"]
 
 
+def service(host: Host, propagation: str) -> int:
+    """The pid of a process in a mount namespace of its own, as systemd starts services."""
+    return host.process_in("host", f"exec unshare --mount --propagation {propagation} sh -c 'echo; exec sleep 600'")
+
+
+def test_a_namespace_comes_and_goes_for_services_that_see_the_mounts_of_the_host(host: Host) -> None:
+    # As on a host that systemd has booted.
+    host.sh("mount --make-rshared /")
+    pid = service(host, "slave")
+    host.apply("netns", name=["red"])
+    seen = host.sh(f"nsenter --mount=/proc/{pid}/ns/mnt stat --format %i /run/netns/red")
+    assert int(seen) == inode("/run/netns/red")
+    host.apply("veth", name="v0", peer={"name": "eth0", "netns": "red"})
+    host.apply("netns", name=["red"], state="absent", faulty=False, settled=lambda: not host.links())
+    assert not host.try_sh(f"nsenter --mount=/proc/{pid}/ns/mnt stat /run/netns/red")
+
+
+def test_a_namespace_ends_also_where_a_service_has_a_copy_of_its_mount(host: Host) -> None:
+    host.apply("netns", name=["red"])
+    host.apply("veth", name="v0", peer={"name": "eth0", "netns": "red"})
+    service(host, "private")
+    host.changed("netns", name=["red"], state="absent", faulty=False, settled=lambda: not host.links())
+    assert host.namespaces() == []
+    host.changed("netns", name=["red"])
+    assert host.links("red") == []
+
+
+def test_namespaces_of_ip_and_of_the_module_go_together(host: Host) -> None:
+    host.sh("mount --make-rshared /; ip netns add red")
+    host.apply("netns", name=["blue"])
+    host.unchanged("netns", name=["red"], loopback=False)
+    assert host.sh("ip netns exec blue ip -o link").count("\n") == 1
+    host.sh("ip netns delete blue")
+    host.changed("netns", name=["red"], state="absent")
+    assert host.namespaces() == []
+
+
 def test_a_removed_namespace_can_be_made_again_at_once_with_the_same_links(host: Host) -> None:
     pair = {"name": "v0", "peer": {"name": "eth0", "netns": "red"}}
     host.apply("netns", name=["red"])

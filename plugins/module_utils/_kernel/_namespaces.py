@@ -144,9 +144,17 @@ class Namespaces:
         os.unlink(ref.path)
 
     def rebind(self, name: str) -> None:
-        """Bind again what `unbind` took down."""
+        """Bind again what `unbind` took down.
+
+        From inside, since the descriptor stands for a mount that is gone: a mount made of that one is not taken down in
+        all places where it shows (Linux 6.18 with a shared /), and the name could never be removed again.
+        """
         path = self._empty_file(name)
-        _mount(f"/proc/self/fd/{self._pinned[name]}", path, MS_BIND)
+        try:
+            setns(self._pinned[name])
+            _mount("/proc/thread-self/ns/net", path, MS_BIND)
+        finally:
+            setns(self._home)
         os.close(self._pinned.pop(name))
 
     def release(self) -> None:
