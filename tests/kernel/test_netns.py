@@ -245,7 +245,7 @@ def test_a_removed_namespace_can_be_made_again_at_once_with_the_same_links(host:
     pair = {"name": "v0", "peer": {"name": "eth0", "netns": "red"}}
     host.apply("netns", name=["red"])
     host.apply("veth", **pair)
-    for _ in range(3):
+    for _each in range(3):
         host.apply("netns", name=["red"], state="absent", settled=lambda: not host.links())
         host.changed("netns", name=["red"])
         host.changed("veth", **pair)
