@@ -53,8 +53,11 @@ def sandbox() -> Iterator[None]:
     before = open_namespaces()
     home = [os.open(NAMESPACES / kind, os.O_RDONLY | os.O_CLOEXEC) for kind in ("net", "mnt")]
     os.environ[MARK] = mark
+    own = -1
     try:
         call("unshare", CLONE_FS | CLONE_NEWNS | CLONE_NEWNET)
+        # Held open until nobody is inside, or another would get its inode number meanwhile.
+        own = os.open(NAMESPACES / "mnt", os.O_RDONLY | os.O_CLOEXEC)
         furnish()
         yield
     finally:
@@ -63,7 +66,9 @@ def sandbox() -> Iterator[None]:
             os.close(namespace)
         os.chdir(directory)
         del os.environ[MARK]
-        left = end_processes(mark)
+        left = end_processes(mark, os.fstat(own).st_ino if own >= 0 else 0)
+        if own >= 0:
+            os.close(own)
         pinned = open_namespaces() - before
     if left or pinned:
         raise LeftBehindError(f"left behind: {', '.join([*left, *sorted(pinned)])}")
@@ -100,21 +105,26 @@ def entered(path: str) -> Iterator[None]:
         os.close(here)
 
 
-def marked_processes(mark: str) -> dict[int, str]:
-    """pid and command of what was started in the sandbox, however far it was detached."""
+def marked_processes(mark: str, mounts: int = 0) -> dict[int, str]:
+    """pid and command of what was started in the sandbox, however far it was detached.
+
+    It has inherited the mark, or the mount namespace with the inode `mounts`: while it becomes another program it has
+    no environment.
+    """
     found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
-            if f"{MARK}={mark}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+            marked = f"{MARK}={mark}".encode() in (entry / "environ").read_bytes().split(b"\0")
+            if marked or (entry / "ns/mnt").stat().st_ino == mounts:
                 found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
     return found
 
 
-def end_processes(mark: str) -> list[str]:
-    left = [f"process {pid} ({command})" for pid, command in marked_processes(mark).items()]
-    while running := marked_processes(mark):
+def end_processes(mark: str, mounts: int) -> list[str]:
+    left = [f"process {pid} ({command})" for pid, command in marked_processes(mark, mounts).items()]
+    while running := marked_processes(mark, mounts):
         for pid in running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
