@@ -436,7 +436,7 @@ def test_a_removal_that_fails_gives_the_pair_back_with_its_indexes(red: Host) ->
     red.apply("veth", **pair())
     before = red.snapshot()
     gone = {"name": "to-red", "state": "absent"}
-    for place in faults.places(lambda: runner.run("veth", gone, check=True)):
+    for place in faults.places(red.check("veth", **gone).operations):
         with faults.failing(place):
             assert runner.run("veth", gone).failed
         assert red.snapshot().indexes == before.indexes

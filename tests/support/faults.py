@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
@@ -78,12 +78,11 @@ class FailingCall(_operation.Call):
         return self._real.invert(world)
 
 
-def places(run_in_check_mode: Callable[[], Any]) -> list[Place]:
-    """Every place at which the plan of a run can fail."""
-    commands = run_in_check_mode().operations
-    if not commands:
+def places(operations: list[str]) -> list[Place]:
+    """Every place at which a plan of these operations can fail."""
+    if not operations:
         return []
-    return [Place(number, command) for number, command in enumerate([*commands, "after the last"])]
+    return [Place(number, command) for number, command in enumerate([*operations, "after the last"])]
 
 
 @contextlib.contextmanager

@@ -70,7 +70,7 @@ class Host:
         before = self.snapshot()
         foretold = self._check(module, arguments, before)
         if faulty and self.way == MODULE:
-            self._fail_everywhere(module, arguments, before)
+            self._fail_everywhere(module, arguments, foretold.operations, before)
         result = self._carry_out(module, arguments, foretold)
         self.wait_for(settled)
         after = self.snapshot()
@@ -99,8 +99,10 @@ class Host:
         assert diff_texts(result) == diff_texts(foretold)
         return result
 
-    def _fail_everywhere(self, module: str, arguments: dict[str, Any], before: snapshot.Snapshot) -> None:
-        for place in faults.places(lambda: runner.run(module, arguments, check=True)):
+    def _fail_everywhere(
+        self, module: str, arguments: dict[str, Any], foretold: list[str], before: snapshot.Snapshot
+    ) -> None:
+        for place in faults.places(foretold):
             with faults.failing(place):
                 result = runner.run(module, arguments)
             where = f"{module}, failing at {place}"
@@ -108,6 +110,10 @@ class Host:
             assert_one_line(result)
             self._assert_unchanged(before, f"{where}: {result['msg']}")
             assert result.get("rolled_back") is True, f"{where}, was not rolled back: {result}"
+            others = list(foretold)
+            if place.command in others:
+                others.remove(place.command)
+            assert set(result["undone"]) <= set(others), f"{where}, undid what was not done: {result['undone']}"
 
     def unchanged(self, module: str, **arguments: Any) -> Result:
         """A run that finds everything as declared."""
