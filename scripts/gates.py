@@ -47,9 +47,10 @@ RUNNING: set[subprocess.Popen[bytes]] = set()
 
 # The longest first, so that none of them is left to run alone at the end.
 ORDER = [
-    "kernel",
     "playbooks",
+    "kernel",
     "sanity",
+    "examples",
     "kernel-oldest",
     "molecule",
     "importer",
