@@ -12,6 +12,7 @@ import typing as t
 from .._message import Message
 from .._values import NamespaceRef, attachment_record
 from .._world import (
+    NAT_TABLE,
     End,
     FileState,
     Link,
@@ -34,8 +35,6 @@ from . import _files, _processes, _sysctl
 from ._namespaces import Namespaces, bound_files, names
 from ._refusal import KernelRefused
 from ._rtnetlink import Rtnetlink
-
-TABLE = ("inet", "nslab")
 
 
 class Kernel:
@@ -216,7 +215,7 @@ class Kernel:
         state = self._resolve(world, need.ref)
         if state is not None:
             with self.namespaces.entered(need.ref):
-                state.table = _nftables.read_table(*TABLE)
+                state.table = _nftables.read_table(*NAT_TABLE)
 
     def _file(self, world: World, need: NeedFile) -> None:
         world.files[need.path] = _files.read(need.path)

@@ -43,8 +43,8 @@ from .._ruleset import (
     jump,
 )
 from .._values import IPNetwork
+from .._world import NAT_TABLE
 
-FAMILY, NAME = "inet", "nslab"
 POSTROUTING_PRIORITY, FORWARD_PRIORITY = 100, -1
 ACCEPT = Verdict("accept")
 
@@ -152,7 +152,7 @@ def laid(table: Table | None, name: str, rule_set: RuleSet | None, guarded: t.It
     """
     own_chains = {f"post_{name}", f"in_{name}"}
     base_names = {chain.name for chain in _BASE}
-    observed = table or Table(FAMILY, NAME)
+    observed = table or Table(*NAT_TABLE)
     others = [chain for chain in observed.chains if chain.name not in own_chains | base_names]
     elements = {each.name: [e for e in each.elements if owner(e.comment) != name] for each in observed.named}
     if rule_set is not None:
