@@ -7,7 +7,7 @@
 set -euo pipefail
 
 # Home directories, temporary places and words of the workshop, spelled so that this file does not find itself.
-pattern='/wor[k]/|/roo[t]/|/hom[e]/[a-z]|/tm[p]/(v|v072|sc|pk)/|\.pyen[v]/|issue[ ]#?[0-9]+|this sessio[n]|another helpe[r]|\bTOD[O]\b|\bFIXM[E]\b'
+pattern='/wor[k]/|/roo[t]/|/hom[e]/[a-z]|/tm[p]/[a-z0-9]+/|\.pyen[v]/|issue[ ]#?[0-9]+|this sessio[n]|another helpe[r]|\bTOD[O]\b|\bFIXM[E]\b'
 found=0
 while IFS= read -r -d '' file; do
     [[ -f $file && $file != LICENSES/* && $file != COPYING ]] || continue
