@@ -4,7 +4,7 @@
 #
 # gate: the modules against the real kernel, with the newest pyroute2
 # environments: test
-# commands: ip bridge nft ping curl sysctl unshare nsenter setpriv
+# commands: ip bridge nft conntrack iptables ping curl sysctl unshare nsenter setpriv
 # root: yes
 
 set -euo pipefail

@@ -10,7 +10,7 @@ import platform
 import typing as t
 
 from .._message import Message
-from .._values import NamespaceRef, attachment_record
+from .._values import IPAddress, IPNetwork, NamespaceRef, attachment_record
 from .._world import (
     NAT_TABLE,
     End,
@@ -85,6 +85,17 @@ class Kernel:
 
         with self.namespaces.entered(where):
             _nftables.apply_changes(changes)
+
+    def flush_conntrack(
+        self,
+        where: NamespaceRef,
+        networks: t.Iterable[IPNetwork],
+        published: t.Iterable[tuple[str, int, int, IPAddress]],
+    ) -> None:
+        from . import _conntrack
+
+        with self.namespaces.entered(where):
+            _conntrack.flush(networks, published)
 
     # looking
 
