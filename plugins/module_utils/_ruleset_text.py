@@ -23,6 +23,7 @@ from ._ruleset import (
     Hook,
     Interface,
     InterfaceIn,
+    InterfacePrefix,
     InterfaceVerdict,
     Key,
     Map,
@@ -95,7 +96,7 @@ def command(change: Change) -> str:
             return f"{where} {{ type {_known(change.set.key)} : {_known(change.set.data)}; }}"
         return f"{where} {{ type {_known(change.set.key)}; }}"
     if isinstance(change, AddElements):
-        elements = ", ".join(_element(element) for element in change.elements)
+        elements = ", ".join(element_text(element) for element in change.elements)
         return f"add element {table} {_identifier(change.set)} {{ {elements} }}"
     if isinstance(change, DeleteElements):
         keys = ", ".join(_key(element.key) for element in change.elements)
@@ -132,6 +133,8 @@ def _implied(expression: Expression, following: Optional[Expression]) -> bool:
 def _expression(expression: Expression) -> str:
     if isinstance(expression, Interface):
         return f"{expression.direction} {'' if expression.equal else '!= '}{_quoted(expression.name)}"
+    if isinstance(expression, InterfacePrefix):
+        return f'{expression.direction} {"" if expression.equal else "!= "}{_quoted(expression.prefix)[:-1]}*"'
     if isinstance(expression, InterfaceIn):
         return f"{expression.direction} {'' if expression.inside else '!= '}@{_identifier(expression.set)}"
     if isinstance(expression, InterfaceVerdict):
@@ -186,7 +189,8 @@ def _hook(hook: Hook) -> str:
     return f"type {hook.type} hook {hook.hook} priority {hook.priority}; policy {hook.policy};"
 
 
-def _element(element: Element) -> str:
+def element_text(element: Element) -> str:
+    """An element of a set or map as `nft list` shows it."""
     text = _key(element.key)
     if element.comment:
         text += f" comment {_quoted(element.comment)}"

@@ -20,7 +20,9 @@ if t.TYPE_CHECKING:
 SCOPE_GLOBAL, SCOPE_SITE, SCOPE_LINK, SCOPE_HOST, SCOPE_NOWHERE = 0, 200, 253, 254, 255
 NAT_TABLE = ("inet", "nslab")  # the nftables table that all rule sets share: family and name
 TABLE_DEFAULT, TABLE_MAIN, TABLE_LOCAL = 253, 254, 255
-PROTO_KERNEL, PROTO_BOOT, PROTO_STATIC = 2, 3, 4
+PROTO_KERNEL, PROTO_BOOT, PROTO_STATIC, PROTO_RA = 2, 3, 4, 9
+# Whether frames that a bridge forwards pass the forward chains of IP, by version; not there without br_netfilter.
+BRIDGE_NETFILTER = {4: "net/bridge/bridge-nf-call-iptables", 6: "net/bridge/bridge-nf-call-ip6tables"}
 # RTAX_* of linux/rtnetlink.h, by number, in the words of ip-route(8); `lock` says which of the others are locked.
 ROUTE_METRICS = (
     *("", "lock", "mtu", "window", "rtt", "rttvar", "ssthresh", "cwnd", "advmss", "reordering", "hoplimit"),
@@ -84,7 +86,8 @@ class Link:
     ``peer`` is known once its namespace has been observed; until then ``peer_index`` and ``peer_nsid`` (None: the same
     namespace) tell the kernel rooms where to look. ``index``, ``mac``, ``mtu`` and ``state`` are None where the kernel has
     yet to choose. ``sysctls`` are its switches, by path, that differ from what new links get; they are observed only where
-    the link may be lost.
+    the link may be lost. ``netns_immutable`` says that the kernel never moves it to another namespace; None where it does
+    not tell (before Linux 6.15).
     """
 
     name: str
@@ -102,6 +105,7 @@ class Link:
     peer_index: int | None = None
     peer_nsid: int | None = None
     promote_secondaries: bool = False
+    netns_immutable: bool | None = None
     sysctls: tuple[tuple[str, str], ...] = ()
 
 
@@ -150,6 +154,14 @@ class Route:
         return self.dst.prefixlen == 0 and self.kind == "unicast"
 
 
+@dataclasses.dataclass(frozen=True)
+class ForeignTable:
+    """A table of somebody else's that filters what is forwarded; ``legacy``: one of iptables-legacy, which no `nft` shows."""
+
+    table: Table
+    legacy: bool = False
+
+
 @dataclasses.dataclass
 class NamespaceState:
     """A network namespace. Facets that nobody asked for are None or empty.
@@ -164,6 +176,7 @@ class NamespaceState:
     sysctls: dict[str, str | None] = dataclasses.field(default_factory=dict)
     pids: tuple[int, ...] | None = None
     table: Table | None = None
+    firewall: tuple[ForeignTable, ...] | None = None
     mounts: tuple[str, ...] = ()
 
     def copy(self) -> NamespaceState:
@@ -309,7 +322,10 @@ class NeedSysctl(Need):
 
 @dataclasses.dataclass(frozen=True)
 class NeedForwarding(Need):
-    """The forwarding switches of all links, which the kernel resets together with the global one."""
+    """The forwarding switches of all links, which the kernel resets together with the global one.
+
+    For IPv6 also whether each link takes router advertisements, which depends on them.
+    """
 
     ref: NamespaceRef
     version: int
@@ -333,6 +349,13 @@ class NeedProcesses(Need):
 @dataclasses.dataclass(frozen=True)
 class NeedTable(Need):
     """The nftables table of this collection."""
+
+    ref: NamespaceRef
+
+
+@dataclasses.dataclass(frozen=True)
+class NeedFirewall(Need):
+    """The tables of others that filter what is forwarded, and whether they see what a bridge forwards (BRIDGE_NETFILTER)."""
 
     ref: NamespaceRef
 

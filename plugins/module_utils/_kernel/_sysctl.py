@@ -43,6 +43,9 @@ LINK_SWITCHES = {
     ),
 }
 
+# Those on which it depends what a link forwards, and what it loses by that; the last since Linux 6.17.
+IPV6_FORWARDING = ("forwarding", "accept_ra", "force_forwarding")
+
 
 def read(path: str) -> str | None:
     """The value of the sysctl at ``path`` below /proc/sys, blanks folded; None where the kernel has no such sysctl."""
@@ -65,8 +68,11 @@ def forwarding_paths(version: int) -> list[str]:
         links = sorted(os.listdir(f"{ROOT}/{folder}"))
     except FileNotFoundError:
         return []
-    paths = [f"{folder}/{link}/forwarding" for link in links]
-    return [*paths, "net/ipv4/ip_forward", "net/ipv4/conf/all/accept_redirects"] if version == 4 else paths
+    if version == 4:
+        paths = [f"{folder}/{link}/forwarding" for link in links]
+        return [*paths, "net/ipv4/ip_forward", "net/ipv4/conf/all/accept_redirects"]
+    names = [name for name in IPV6_FORWARDING if os.path.exists(f"{ROOT}/{folder}/default/{name}")]
+    return [f"{folder}/{link}/{name}" for link in links for name in names]
 
 
 def switches(link: str) -> dict[str, str]:

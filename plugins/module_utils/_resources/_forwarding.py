@@ -3,9 +3,13 @@
 """Forwarding switches that rule sets turn on, and the record by which the last user puts them back.
 
 The record is /run/nslab/sysctls.json: by namespace and path of the sysctl, the value before, the value set, the rule sets that use
-it, and, for the global switch, which other switches the kernel set along. It is written before a switch is touched.
+it, and, for a global switch, which other switches the kernel set along. It is written before a switch is touched.
 
-Source: Documentation/networking/ip-sysctl.rst, inet_forward_change in net/ipv4/devinet.c.
+For IPv6 the kernel has a switch for each link, force_forwarding, since Linux 6.17; before, only the global one is of effect. With that a
+link whose accept_ra is 1 loses what routers advertise to it, its default route among it, unless accept_ra is 2.
+
+Source: Documentation/networking/ip-sysctl.rst, inet_forward_change in net/ipv4/devinet.c, addrconf_fixup_forwarding in
+net/ipv6/addrconf.c.
 """
 
 from __future__ import annotations
@@ -17,44 +21,118 @@ import typing as t
 from .._engine import Draft
 from .._errors import Problem
 from .._values import RECORDS, NamespaceRef
-from .._world import FileState, NamespaceState, Need, NeedFile, NeedForwarding, World
+from .._world import PROTO_RA, FileState, NamespaceState, Need, NeedFile, NeedForwarding, World
 from ._file import DropFile, PutFile
+from ._place import place
 from ._sysctl import SetSysctl, global_switch
 
 RECORD = f"{RECORDS}/sysctls.json"
-IP_FORWARD = "net/ipv4/ip_forward"
+GLOBAL = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 ON = "1"
+_OF_A_LINK = {4: "net/ipv4/conf/{}/forwarding", 6: "net/ipv6/conf/{}/force_forwarding"}
+_ACCEPT_RA = "net/ipv6/conf/{}/accept_ra"
+_EVEN_IF_FORWARDING = "2"
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One switch. ``along`` are other sysctls, by path, to be written after it when it is put back."""
+    """One switch. ``along`` are other sysctls, by path, to be written after it when it is put back.
+
+    ``guards`` are, by user, the uplinks on which nothing else may be forwarded although the switch, being a global one, lets it.
+    """
 
     former: str
     written: str
     users: tuple[str, ...]
     along: tuple[tuple[str, str], ...] = ()
+    guards: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def as_json(self) -> dict[str, object]:
         shown: dict[str, object] = {"former": self.former, "written": self.written, "users": list(self.users)}
-        return {**shown, "along": dict(self.along)} if self.along else shown
+        if self.along:
+            shown["along"] = dict(self.along)
+        if self.guards:
+            shown["guards"] = {user: list(links) for user, links in self.guards}
+        return shown
+
+    @staticmethod
+    def from_json(shown: t.Mapping[str, t.Any]) -> Entry:
+        guards = tuple((user, tuple(links)) for user, links in shown.get("guards", {}).items())
+        along = tuple(shown.get("along", {}).items())
+        return Entry(shown["former"], shown["written"], tuple(shown["users"]), along, guards)
+
+    def used_by(self, user: str, guards: tuple[str, ...] | None) -> Entry:
+        """With the user among its users; ``guards`` None: no longer among them."""
+        users = tuple(each for each in self.users if each != user or guards is not None)
+        others = tuple((each, links) for each, links in self.guards if each != user)
+        if guards is None:
+            return dataclasses.replace(self, users=users, guards=others)
+        users = users if user in users else (*users, user)
+        return dataclasses.replace(self, users=users, guards=(*others, (user, guards)) if guards else others)
 
 
 Entries = dict[str, Entry]
 
 
-def forwarding_path(interface: str) -> str:
-    return f"net/ipv4/conf/{interface}/forwarding"
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The values that a user of the switches wants, by path; and the uplinks to guard, by the global switch that opens them."""
+
+    values: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    guards: t.Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+
+    def and_also(self, other: Wanted) -> Wanted:
+        return Wanted({**self.values, **other.values}, {**self.guards, **other.guards})
 
 
-def needs(where: NamespaceRef) -> tuple[Need, ...]:
-    return (NeedForwarding(where, 4), NeedFile(RECORD))
+def needs(world: World, where: NamespaceRef, versions: t.Collection[int]) -> tuple[Need, ...]:
+    """Those of the families in use, and of those that the record speaks of."""
+    recorded_too = {6 for path in recorded(world, where) if path.startswith("net/ipv6/")}
+    return (*(NeedForwarding(where, version) for version in sorted({4, *versions, *recorded_too})), NeedFile(RECORD))
+
+
+def for_links(state: NamespaceState, version: int, inside: t.Iterable[str], uplinks: tuple[str, ...]) -> Wanted:
+    """Only these links forward, or, where the kernel has no switch for that, all."""
+    # Of a namespace that is yet to come no switches are known.
+    if version == 6 and state.sysctls and _OF_A_LINK[6].format("default") not in state.sysctls:
+        return Wanted({GLOBAL[6]: ON}, {GLOBAL[6]: uplinks})
+    return Wanted({_OF_A_LINK[version].format(name): ON for name in dict.fromkeys((*inside, *uplinks))})
+
+
+def with_advertisements_kept(state: NamespaceState, record: Entries, wanted: Wanted) -> Wanted:
+    """If the global switch of IPv6 is wanted, the links that live by router advertisements have to take them all the same."""
+    if GLOBAL[6] not in wanted.values:
+        return wanted
+    taking = {dev for route in state.routes if route.protocol == PROTO_RA for dev in route.devs}
+    taking |= {
+        link.name for link in state.links.values() if any(a.ip.version == 6 and a.lifetime for a in link.addresses)
+    }
+    paths = [_ACCEPT_RA.format(name) for name in sorted(taking)]
+    kept = {path: _EVEN_IF_FORWARDING for path in paths if state.sysctls.get(path) == ON or path in record}
+    # What is on is not asked for again: the routes may be gone for a moment.
+    kept.update({path: entry.written for path, entry in record.items() if path.endswith("/accept_ra")})
+    return dataclasses.replace(wanted, values={**kept, **wanted.values})
 
 
 def value(state: NamespaceState, path: str) -> str:
     """The value of a switch; that of a link which is yet to come is the default of new links."""
     found = state.sysctls.get(path)
-    return found if found is not None else state.sysctls.get("net/ipv4/conf/default/forwarding") or "0"
+    if found is not None:
+        return found
+    parts = path.split("/")
+    usual = "/".join([*parts[:3], "default", *parts[4:]]) if parts[2] == "conf" else path
+    return state.sysctls.get(usual) or "0"
+
+
+def _rank(path: str) -> int:
+    """The order in which switches are turned on; they are put back in reverse."""
+    if path.endswith("/accept_ra"):
+        return 0
+    return 1 if path in GLOBAL.values() else 2
+
+
+def _version(path: str) -> int:
+    return 6 if path.startswith("net/ipv6/") else 4
 
 
 def read_record(world: World) -> dict[str, Entries]:
@@ -64,12 +142,7 @@ def read_record(world: World) -> dict[str, Entries]:
         return {}
     try:
         return {
-            place: {
-                path: Entry(
-                    entry["former"], entry["written"], tuple(entry["users"]), tuple(entry.get("along", {}).items())
-                )
-                for path, entry in entries.items()
-            }
+            place: {path: Entry.from_json(entry) for path, entry in entries.items()}
             for place, entries in json.loads(state.content).items()
         }
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -94,18 +167,22 @@ class Switching:
     after: Entries
     observed: NamespaceState
 
-    @property
-    def guarded(self) -> tuple[str, ...]:
-        """The links on which we turned forwarding on while the host forwards nothing else."""
-        if self._ip_forward_then() != "0":
+    def guarded(self, version: int) -> tuple[str, ...]:
+        """The links that forward because of us while the host would forward nothing."""
+        entry = self.after.get(GLOBAL[version])
+        if entry is not None:
+            return tuple(sorted({link for _user, links in entry.guards for link in links}))
+        if self._global_then(version) != "0":
             return ()
-        return tuple(path.split("/")[3] for path in sorted(self.after) if path.startswith("net/ipv4/conf/"))
+        head, tail = _OF_A_LINK[version].split("{}")
+        return tuple(
+            path[len(head) : -len(tail)] for path in sorted(self.after) if path.startswith(head) and path.endswith(tail)
+        )
 
-    def _ip_forward_then(self) -> str:
-        """The global switch as this change leaves it."""
-        current, released = value(self.observed, IP_FORWARD), self.before.get(IP_FORWARD)
-        if IP_FORWARD in self.after:
-            return self.after[IP_FORWARD].written
+    def _global_then(self, version: int) -> str:
+        """The global switch, which this change does not hold, as it leaves it."""
+        path = GLOBAL[version]
+        current, released = value(self.observed, path), self.before.get(path)
         return released.former if released is not None and current == released.written else current
 
     def write_ahead(self, draft: Draft) -> None:
@@ -114,14 +191,24 @@ class Switching:
     def turn(self, draft: Draft) -> None:
         """Put back what nobody uses any more, then turn on what is used."""
         state = draft.world.state(self.where)
-        # The global switch last: whoever turns it on wants all of them on.
-        released = sorted((path for path in self.before if path not in self.after), key=lambda path: path == IP_FORWARD)
-        for path in released:
-            self._put_back(draft, state, path)
-        held = [path for path in self.after if self._is_held(path)]
-        for path in sorted(held, key=lambda path: path != IP_FORWARD):
-            if value(state, path) != self.after[path].written:
+        for path in sorted(self.before, key=_rank, reverse=True):
+            if path not in self.after:
+                self._put_back(draft, state, path)
+        for path in sorted(self.after, key=_rank):
+            if self._is_held(path) and value(state, path) != self.after[path].written:
+                self._warn_of(draft, path)
                 draft.do(SetSysctl(self.where, path, self.after[path].written))
+
+    def _warn_of(self, draft: Draft, path: str) -> None:
+        if self.after[path].guards and path == GLOBAL[6]:
+            draft.warn(
+                f"this kernel has no switch for IPv6 forwarding of one link: {path} is turned on {place(self.where)}, which is for all"
+            )
+        if path.endswith("/accept_ra"):
+            draft.warn(
+                f"{path} is set to {self.after[path].written} {place(self.where)}, so that the link goes on to take router"
+                " advertisements although IPv6 is forwarded"
+            )
 
     def settle(self, draft: Draft) -> None:
         _write(draft, self.where, self.after)
@@ -136,7 +223,7 @@ class Switching:
         current = state.sysctls.get(path)
         if current is None or current != entry.written or current == entry.former:
             return  # the link is gone, or somebody else has changed it since
-        if global_switch(path) is None and IP_FORWARD in self.after:
+        if _version(path) == 4 and GLOBAL[4] in self.after:
             return  # the global switch, which is ours now, has it on
         draft.do(SetSysctl(self.where, path, entry.former))
         for other, former in entry.along:
@@ -144,29 +231,28 @@ class Switching:
                 draft.do(SetSysctl(self.where, other, former))
 
 
-def switching(world: World, where: NamespaceRef, user: str, wanted: t.Sequence[str]) -> Switching:
-    """What it takes that ``user`` has the switches ``wanted`` on, and no others through him."""
+def switching(world: World, where: NamespaceRef, user: str, wanted: Wanted) -> Switching:
+    """What it takes that ``user`` has the switches as ``wanted``, and no others through him."""
     state = world.at(where)
     observed = NamespaceState("") if state is None else state.copy()
     before = recorded(world, where)
     after: Entries = {}
     for path, entry in before.items():
-        users = tuple(each for each in entry.users if each != user)
-        if path in wanted:
-            users = entry.users if user in entry.users else (*entry.users, user)
-        if users:
-            after[path] = dataclasses.replace(entry, users=users)
+        kept = entry.used_by(user, wanted.guards.get(path, ()) if path in wanted.values else None)
+        if kept.users:
+            after[path] = kept
     left = _released(observed, {path: entry for path, entry in before.items() if path not in after})
-    for path in wanted:
-        if path not in after and value(left, path) != ON:
+    for path, value_wanted in wanted.values.items():
+        if path not in after and value(left, path) != value_wanted:
             along = tuple((other, old) for other, old in _along(left, path) if other not in after)
-            after[path] = Entry(value(left, path), ON, (user,), along)
+            fresh = Entry(value(left, path), value_wanted, (), along)
+            after[path] = fresh.used_by(user, wanted.guards.get(path, ()))
     return Switching(where, user, before, {**before, **after}, after, observed)
 
 
 def _released(state: NamespaceState, entries: Entries) -> NamespaceState:
     """The switches as they would be without those that we turned on for nobody else: what is recorded as former is this."""
-    for path in sorted(entries, key=lambda path: path != IP_FORWARD):
+    for path in sorted(entries, key=_rank):
         entry = entries[path]
         if state.sysctls.get(path) == entry.written:
             state = _written(state, path, entry.former)

@@ -19,6 +19,7 @@ from ansible_collections.nslab.linux.plugins.module_utils._resources import (
     _bridge,
     _namespace,
     _nat,
+    _ns_link,
     _resolv,
     _route,
     _veth,
@@ -34,6 +35,7 @@ DECLARE = {
     "ns_route": _route.declare,
     "ns_nat": _nat.declare,
     "ns_resolv": _resolv.declare,
+    "ns_link": _ns_link.declare,
 }
 DEFAULTS = {"netns": {"loopback": True, "processes": "fail"}, "bridge": {"purge_addresses": True}}
 MANY = 50  # steps, of which not each is worth a copy of the world
@@ -149,7 +151,8 @@ class Imagined:
             state.sysctls[need.path] = true.sysctls.get(need.path)
         elif isinstance(need, w.NeedForwarding):
             kind = f"net/ipv{need.version}/"
-            found = {p: v for p, v in true.sysctls.items() if p.startswith(kind) and p.endswith("/forwarding")}
+            switches = ("/forwarding", "/force_forwarding", "/accept_ra")
+            found = {p: v for p, v in true.sysctls.items() if p.startswith(kind) and p.endswith(switches)}
             state.sysctls.update(found)
             if need.version == 4:
                 state.sysctls["net/ipv4/ip_forward"] = true.sysctls.get("net/ipv4/ip_forward", "0")

@@ -22,6 +22,7 @@ from ansible_collections.nslab.linux.tests.unit.plugins.module_utils.imagined im
 
 RECORD = "/run/nslab/sysctls.json"
 GLOBAL = "net/ipv4/ip_forward"
+FLUSH = "for"  # the first word of the command that flushes tracked connections
 
 
 def switch(name: str) -> str:
@@ -66,8 +67,8 @@ def guarded(made) -> list:
 def test_the_record_comes_before_the_rules_and_these_before_the_switches():
     made = let_out(router())
     kinds = [words.split()[0] for words in made.operations]
-    assert kinds == ["install", "nft", "sysctl", "sysctl"]
-    assert made.operations[2:] == [f"sysctl -w {switch('br0')}=1", f"sysctl -w {switch('eth0')}=1"]
+    assert kinds == ["install", "nft", "sysctl", "sysctl", FLUSH]
+    assert made.operations[2:-1] == [f"sysctl -w {switch('br0')}=1", f"sysctl -w {switch('eth0')}=1"]
     assert made.report["nat"]["sysctls"] == {switch("br0"): "1", switch("eth0"): "1"}
 
 
@@ -82,7 +83,7 @@ def test_the_uplink_that_we_turned_on_is_guarded():
 
 def test_what_is_on_already_is_neither_recorded_nor_guarded():
     made = let_out(router(switches("1")))
-    assert [words.split()[0] for words in made.operations] == ["nft"]
+    assert [words.split()[0] for words in made.operations] == ["nft", FLUSH]
     assert (record(made), guarded(made)) == ({}, [])
 
 
@@ -94,7 +95,7 @@ def test_a_host_that_forwards_anyway_is_not_guarded():
 
 def test_removal_puts_the_switches_back_before_the_rules_go():
     made = remove(let_out(router()).after)
-    assert [words.split()[0] for words in made.operations] == ["sysctl", "sysctl", "nft", "rm"]
+    assert [words.split()[0] for words in made.operations] == ["sysctl", "sysctl", "nft", "rm", FLUSH]
     assert values_after(made) == switches()
 
 
@@ -122,7 +123,7 @@ def test_a_switch_that_drifted_is_turned_on_again():
 
 
 def test_keep_turns_nothing_on_and_gives_up_what_was_used():
-    assert [words.split()[0] for words in let_out(router(), ip_forward="keep").operations] == ["nft"]
+    assert [words.split()[0] for words in let_out(router(), ip_forward="keep").operations] == ["nft", FLUSH]
     made = let_out(let_out(router()).after, ip_forward="keep")
     assert values_after(made) == switches() and record(made) == {}
 
@@ -132,7 +133,7 @@ def test_keep_turns_nothing_on_and_gives_up_what_was_used():
 
 def test_global_turns_on_all_at_once_and_guards_nothing():
     made = let_out(router(), ip_forward="global")
-    assert made.operations[-1] == f"sysctl -w {GLOBAL}=1"
+    assert made.operations[-2] == f"sysctl -w {GLOBAL}=1"
     assert values_after(made) == switches("1")
     assert guarded(made) == []
 

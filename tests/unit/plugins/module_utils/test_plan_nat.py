@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
-from ansible_collections.nslab.linux.plugins.module_utils._ruleset import Chain, Table
+from ansible_collections.nslab.linux.plugins.module_utils._ruleset import Chain, Element, Table
+from ansible_collections.nslab.linux.plugins.module_utils._ruleset_text import element_text, rule_text
 from ansible_collections.nslab.linux.tests.unit.plugins.module_utils.imagined import (
     a_host,
     address,
@@ -120,7 +121,8 @@ def test_one_link_is_not_both_inside_and_uplink():
 
 def test_a_rule_set_is_laid_in_one_transaction_and_is_then_there():
     made = plan("ns_nat", world(router()), **LAB, sources=["10.1.0.0/24"])
-    (command,) = made.operations
+    command, flush = made.operations
+    assert flush == "for side in --orig-src --orig-dst; do conntrack -D -f ipv4 $side 10.1.0.0/24 || test $? = 1; done"
     assert command.startswith("nft -f - <<'EOF'\n") and command.endswith("\nEOF")
     assert {"post_lab", "in_lab", "postrouting", "forward"} == {chain.name for chain in table_after(made).chains}
 
@@ -195,14 +197,223 @@ def test_nothing_to_remove_is_nothing_to_do():
     [
         ({"name": "lab"}, "rule set lab has neither sources nor inside"),
         ({"name": "Lab", "inside": ["br0"]}, "rule set name 'Lab' is not allowed"),
-        ({"name": "lab", "sources": ["fd00::/64"]}, "is IPv6, which ns_nat does not translate"),
+        ({"name": "lab", "sources": ["fe80::/64"]}, "is never forwarded"),
         ({"name": "lab", "sources": ["0.0.0.0/0"]}, "is everything"),
         ({"name": "lab", "sources": ["10.1.0.1/24"]}, "has host bits set"),
         ({"name": "lab", "inside": ["lo"]}, "lo can't be an inside link"),
         ({"name": "lab", "inside": ["br0"], "uplink": ["any", "eth0"]}, "uplink any goes with no other name"),
+        ({"name": "lab", "inside": ["br0"], "mode": "snat"}, "mode snat has no to_source"),
+        ({"name": "lab", "inside": ["br0"], "to_source": ["192.0.2.9"]}, "is of no use with mode masquerade"),
+        (
+            {"name": "lab", "inside": ["br0"], "mode": "snat", "to_source": ["192.0.2.9", "192.0.2.10"]},
+            "to_source has 2 IPv4 addresses",
+        ),
+        (
+            {"name": "lab", "sources": ["fd00::/64"], "mode": "snat", "to_source": ["192.0.2.9"]},
+            "to_source has no IPv6 address for fd00::/64",
+        ),
+        ({"name": "lab", "inside": ["br0"], "mode": "snat", "to_source": ["127.0.0.1"]}, "can't stand outside"),
+        *(
+            ({"name": "lab", "sources": ["10.1.0.0/24"], "publish": [{"port": "80", "to": "10.1.0.2", **odd}]}, words)
+            for odd, words in (
+                ({"port": "0"}, "publish 1: port '0' is no port and no range"),
+                ({"port": "90-80"}, "port '90-80' is no port and no range"),
+                ({"port": "http"}, "port 'http' is no port and no range"),
+                ({"to": "web"}, "to 'web' is no IP address"),
+                ({"to": "127.0.0.1"}, "to 127.0.0.1 is no address of a namespace behind the router"),
+                ({"to": "10.9.0.2"}, "tcp 80 is published to 10.9.0.2, which is in none of the sources 10.1.0.0/24"),
+                ({"address": "2001:db8::1"}, "are not of one family"),
+                ({"address": "127.0.0.1"}, "is the loopback, from which the kernel forwards nothing"),
+                ({"address": "0.0.0.0"}, "is no single address"),
+                ({"port": "80-89", "to_port": "90-95"}, "are not equally many"),
+                ({"port": "80-89", "to_port": "65530"}, "go beyond 65535"),
+                ({"port": "1-1025", "to_port": "2000"}, "is 1025 ports"),
+            )
+        ),
+        (
+            {
+                "name": "lab",
+                "sources": ["10.1.0.0/24"],
+                "publish": [{"port": "80", "to": "10.1.0.2"}, {"port": "79-81", "to": "10.1.0.3"}],
+            },
+            "publish 2: tcp 79-81 leads to 10.1.0.2 already",
+        ),
     ],
     ids=str,
 )
 def test_what_ns_nat_refuses_before_it_looks(options, words: str):
     with pytest.raises(Problem, match=words):
         plan("ns_nat", world(router()), **options)
+
+
+# Published ports
+
+
+def publishing(*publish: dict, before=None, name: str = "lab", **options):
+    given = {"sources": ["10.1.0.0/24"], "ip_forward": "keep", **options}
+    return plan("ns_nat", before or world(router()), name=name, publish=list(publish), **given)
+
+
+def rules(made, chain: str) -> list[str]:
+    found = next((each.rules for each in table_after(made).chains if each.name == chain), ())
+    return [rule_text(rule).partition(" comment")[0] for rule in found]
+
+
+@pytest.mark.parametrize(
+    ("publish", "in_map", "in_chain"),
+    [
+        ({"port": "80"}, ["tcp . 80 : 10.1.0.2 . 80"], []),
+        ({"port": "8080", "to_port": "80", "protocol": "udp"}, ["udp . 8080 : 10.1.0.2 . 80"], []),
+        ({"port": "80-81", "to_port": "90"}, ["tcp . 80 : 10.1.0.2 . 90", "tcp . 81 : 10.1.0.2 . 91"], []),
+        ({"port": "80-89"}, [], ["meta nfproto ipv4 fib daddr type local tcp dport 80-89 dnat ip to 10.1.0.2"]),
+        (
+            {"port": "80-89", "to_port": "80-89", "address": "192.0.2.10"},
+            [],
+            ["ip daddr 192.0.2.10 tcp dport 80-89 dnat ip to 10.1.0.2"],
+        ),
+        ({"port": "80", "address": "192.0.2.10"}, [], ["ip daddr 192.0.2.10 tcp dport 80 dnat ip to 10.1.0.2"]),
+        (
+            {"port": "80-81", "to_port": "90-91", "address": "192.0.2.10"},
+            [],
+            [f"ip daddr 192.0.2.10 tcp dport 8{n} dnat ip to 10.1.0.2:9{n}" for n in (0, 1)],
+        ),
+    ],
+    ids=str,
+)
+def test_what_can_stand_in_the_map_of_all_does_and_the_rest_in_rules(publish, in_map, in_chain):
+    made = publishing({"to": "10.1.0.2", **publish})
+    elements_shown = [
+        element_text(Element(element.key, element.data))
+        for each in table_after(made).maps
+        if each.name == "publish4"
+        for element in each.elements
+    ]
+    assert (elements_shown, rules(made, "pub_lab")) == (in_map, in_chain)
+    assert rules(made, "prerouting")[: len(in_chain) and 1] == (["jump pub_lab"] if in_chain else [])
+
+
+def test_with_the_last_published_port_the_chains_for_it_go():
+    made = publishing({"port": "80-89", "to": "10.1.0.2"}, {"port": "53", "protocol": "udp", "to": "10.1.0.3"})
+    assert {"prerouting", "output", "pub_lab"} <= {chain.name for chain in table_after(made).chains}
+    gone = publishing(before=made.after)
+    assert {"prerouting", "output", "pub_lab"}.isdisjoint(chain.name for chain in table_after(gone).chains)
+
+
+def test_a_service_is_reached_by_its_neighbours_through_the_router():
+    """The same in both directions, so that it is only done for what comes back by the link it came from."""
+    made = publishing({"port": "80", "to": "10.1.0.2"}, mode="none")
+    assert rules(made, "post_lab")[0] == 'iifname "br0" oifname "br0" ct status dnat masquerade'
+
+
+def test_a_port_that_another_rule_set_has_published_is_refused_by_name():
+    first = publishing({"port": "80-89", "to": "10.1.0.2"}).after
+    first.namespaces[key("host")].links["br1"] = bridge("br1", address("10.2.0.1/24"))
+    second = {"before": first, "name": "second", "sources": ["10.2.0.0/24"]}
+    words = r"tcp 85 is published by the rule set lab already, as tcp 80-89 to 10\.1\.0\.2"
+    with pytest.raises(Problem, match=words):
+        publishing({"port": "85", "to": "10.2.0.2"}, **second)
+    with pytest.raises(Problem, match=r"tcp 85 at 192\.0\.2\.10 is published by the rule set lab already"):
+        publishing({"port": "85", "to": "10.2.0.2", "address": "192.0.2.10"}, **second)
+    publishing({"port": "85", "to": "10.2.0.2", "protocol": "udp"}, **second)
+    publishing({"port": "90", "to": "10.2.0.2"}, **second)
+
+
+def test_a_changed_port_flushes_its_own_flows_and_no_others():
+    before = publishing({"port": "80", "to": "10.1.0.2"}, {"port": "81", "to": "10.1.0.2"}).after
+    made = publishing({"port": "80", "to": "10.1.0.3"}, {"port": "81", "to": "10.1.0.2"}, before=before)
+    addresses = ("10.1.0.1", "192.0.2.10")
+    flushed = [f"conntrack -D -f ipv4 -p tcp --orig-dst {each} --orig-port-dst 80 || test $? = 1" for each in addresses]
+    assert made.operations[-1].splitlines() == flushed
+
+
+def test_an_address_that_nobody_here_holds_is_warned_of():
+    made = publishing({"port": "80", "to": "10.1.0.2", "address": "192.0.2.77"}, mode="snat", to_source=["192.0.2.78"])
+    assert ["192.0.2.77" in text for text in made.warnings] == [False, True]
+    assert ["192.0.2.78" in text for text in made.warnings] == [True, False]
+
+
+# IPv6
+
+
+V6 = dict.fromkeys(
+    ("net/ipv6/conf/all/forwarding", "net/ipv6/conf/default/forwarding", "net/ipv6/conf/eth0/forwarding"), "0"
+)
+PER_LINK = {f"net/ipv6/conf/{name}/force_forwarding": "0" for name in ("all", "default", "eth0", "br0")}
+
+
+def dual(*, narrow: bool = True, **sysctls):
+    """A dual stack router, whose IPv6 default route was advertised to it; ``narrow``: forwarding is switched by link."""
+    advertised = route("::/0", "fe80::1", "eth0", protocol=9)
+    sw = {
+        "net/ipv4/ip_forward": "0",
+        **V6,
+        **(PER_LINK if narrow else {}),
+        "net/ipv6/conf/eth0/accept_ra": "1",
+        **sysctls,
+    }
+    host = router(routes=[advertised, connected("fd00:1::/64", "br0")], sysctls=sw)
+    host.links["br0"] = bridge("br0", address("10.1.0.1/24"), address("fd00:1::1/64"))
+    return world(host)
+
+
+BOTH = {"name": "lab", "sources": ["10.1.0.0/24", "fd00:1::/64"]}
+
+
+def test_each_family_goes_out_by_its_own_default_route():
+    made = plan("ns_nat", dual(), **BOTH, ip_forward="keep")
+    assert made.report["nat"]["uplink"] == {"ipv4": ["eth0"], "ipv6": ["eth0"]}
+    assert [rule.partition(" comment")[0] for rule in masquerading(made)] == [
+        'ip saddr 10.1.0.0/24 oifname "eth0" masquerade',
+        'ip6 saddr fd00:1::/64 oifname "eth0" masquerade',
+    ]
+
+
+def test_without_sources_the_families_are_those_of_the_inside_links():
+    made = plan("ns_nat", dual(), name="lab", inside=["br0"], ip_forward="keep")
+    assert [rule.partition(" oifname")[0] for rule in masquerading(made)] == ["meta nfproto ipv4", "meta nfproto ipv6"]
+    alone = plan("ns_nat", world(router()), name="lab", inside=["br0"], ip_forward="keep")
+    assert len(masquerading(alone)) == 1
+
+
+def test_a_family_without_a_default_route_is_warned_of_and_has_no_way_out():
+    made = plan("ns_nat", world(router(bridge("br1", address("fd00:1::1/64")), sysctls=V6)), **BOTH, ip_forward="keep")
+    assert len(masquerading(made)) == 1
+    assert any(
+        text.startswith("there is no default route for IPv6 on the host: lab has no way out") for text in made.warnings
+    )
+
+
+def test_where_the_kernel_can_only_the_links_in_use_forward_ipv6():
+    made = plan("ns_nat", dual(), **BOTH)
+    switched = [words for words in made.operations if words.startswith("sysctl") and "ipv6" in words]
+    assert switched == [f"sysctl -w net/ipv6/conf/{name}/force_forwarding=1" for name in ("br0", "eth0")]
+    assert elements(made, "guarded6") == ["eth0"] and made.warnings == ()
+
+
+def test_where_it_can_t_all_do_with_a_warning_and_the_advertisements_are_kept():
+    made = plan("ns_nat", dual(narrow=False), **BOTH)
+    switched = [words for words in made.operations if words.startswith("sysctl") and "ipv6" in words]
+    assert switched == ["sysctl -w net/ipv6/conf/eth0/accept_ra=2", "sysctl -w net/ipv6/conf/all/forwarding=1"]
+    assert elements(made, "guarded6") == ["eth0"]
+    assert len(made.warnings) == 2
+    # The advertised route may be gone for a moment: what was turned on stays on.
+    made.after.namespaces[key("host")].routes = [
+        each for each in made.after.namespaces[key("host")].routes if each.protocol != 9
+    ]
+    assert plan("ns_nat", made.after, **BOTH, uplink=["eth0"]).operations == []
+    gone = plan("ns_nat", made.after, name="lab", state="absent")
+    back = [words for words in gone.operations if words.startswith("sysctl") and "ipv6" in words]
+    assert back == ["sysctl -w net/ipv6/conf/all/forwarding=0", "sysctl -w net/ipv6/conf/eth0/accept_ra=1"]
+
+
+def test_global_keeps_the_advertisements_too_and_guards_nothing():
+    made = plan("ns_nat", dual(), **BOTH, ip_forward="global")
+    switched = [words for words in made.operations if words.startswith("sysctl") and "ipv6" in words]
+    assert switched == ["sysctl -w net/ipv6/conf/eth0/accept_ra=2", "sysctl -w net/ipv6/conf/all/forwarding=1"]
+    assert elements(made, "guarded6") == [] == elements(made, "guarded")
+
+
+def test_a_kernel_without_ipv6_is_refused():
+    host = router(bridge("br1", address("fd00:1::1/64")), sysctls={"net/ipv4/ip_forward": "0"})
+    with pytest.raises(Problem, match="the kernel has no IPv6 on the host"):
+        plan("ns_nat", world(host), **BOTH)

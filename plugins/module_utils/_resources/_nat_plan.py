@@ -1,0 +1,219 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a NAT rule set is planned: which interfaces are inside, which lead out, and what that comes to in rules and switches.
+
+Source: nft(8), Documentation/networking/ip-sysctl.rst.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._engine import Draft
+from .._errors import Problem
+from .._ruleset import Table
+from .._ruleset_changes import difference
+from .._values import IPAddress, IPNetwork, NamespaceRef
+from .._world import TABLE_MAIN, NamespaceState, Need, NeedLinks, NeedTable, Route, World
+from . import _forwarding
+from ._forwarding import Wanted
+from ._nat_rules import Outward, RuleSet, laid, overlap
+from ._nat_table import ChangeTable, flush, refuse_clashes
+from ._place import link_at, namespace_at, place
+from ._publish import Publish
+
+AUTO, ANY = "auto", "any"
+VERSIONS = (4, 6)
+
+
+@dataclasses.dataclass(frozen=True)
+class Nat:
+    """One rule set in one namespace; ``inside`` None is derived from ``sources``.
+
+    ``to_source`` are the addresses that packets get, at most one of a family; none is that of the uplink.
+    """
+
+    where: NamespaceRef
+    name: str
+    present: bool = True
+    sources: tuple[IPNetwork, ...] = ()
+    inside: tuple[str, ...] | None = None
+    uplink: tuple[str, ...] = (AUTO,)
+    mode: str = "masquerade"
+    to_source: tuple[IPAddress, ...] = ()
+    established_only: bool = True
+    publish: tuple[Publish, ...] = ()
+    ip_forward: str = "interface"
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        state = world.at(self.where)
+        versions = () if state is None or not self.present else self.versions(state)
+        return (NeedLinks(self.where), NeedTable(self.where), *_forwarding.needs(world, self.where, versions))
+
+    def plan(self, draft: Draft) -> None:
+        if not self.present:
+            self._plan_absent(draft)
+            return
+        state = namespace_at(draft, self.where)
+        rule_set = self._rule_set(draft, state)
+        before = state.table
+        wanted = self.switches(state, _forwarding.recorded(draft.world, self.where))
+        switches = _forwarding.switching(draft.world, self.where, self.name, wanted)
+        switches.write_ahead(draft)
+        self._change_table(draft, laid(before, self.name, rule_set, {v: switches.guarded(v) for v in VERSIONS}))
+        switches.turn(draft)
+        switches.settle(draft)
+        flush(draft, self.where, self.name, before)
+
+    def _plan_absent(self, draft: Draft) -> None:
+        """The switches go first: nothing is to pass without the rules."""
+        if self.where.kind in ("path", "pid"):
+            namespace_at(draft, self.where)
+        state = draft.world.at(self.where)
+        switches = _forwarding.switching(draft.world, self.where, self.name, Wanted())
+        before = None
+        if state is not None:
+            before = state.table
+            switches.turn(draft)
+            self._change_table(draft, laid(before, self.name, None, {v: switches.guarded(v) for v in VERSIONS}))
+        switches.settle(draft)
+        if state is not None:
+            flush(draft, self.where, self.name, before)
+
+    def _change_table(self, draft: Draft, wanted: Table | None) -> None:
+        state = draft.world.state(self.where)
+        if difference(state.table, wanted):
+            draft.do(ChangeTable(self.where, state.table, wanted))
+
+    # Which families, which links
+
+    def versions(self, state: NamespaceState) -> tuple[int, ...]:
+        """The families that it is about: those of the sources, or those that the inside links speak."""
+        found = {network.version for network in self.sources}
+        if not self.sources:
+            found = {4}
+            for name in self.inside or ():
+                addresses = state.links[name].addresses if name in state.links else ()
+                found |= {6 for address in addresses if address.ip.version == 6 and not address.ip.ip.is_link_local}
+        return tuple(sorted(found | {each.ports.version for each in self.publish}))
+
+    def uplinks(self, state: NamespaceState, version: int) -> tuple[str, ...] | None:
+        """The names of the uplinks of a family; None for any, empty where none could be found."""
+        if ANY in self.uplink:
+            return None
+        found: list[str] = []
+        for name in self.uplink:
+            route = state.default_route(version) if name == AUTO else None
+            found += [name] if name != AUTO else list(route.devs if route is not None else ())
+        return tuple(dict.fromkeys(found))
+
+    def inside_of(self, state: NamespaceState) -> tuple[str, ...]:
+        """The declared links, or those that hold an address in the sources or lead to them."""
+        if self.inside is not None:
+            return self.inside
+        found = [
+            link.name
+            for link in state.links.values()
+            for address in link.addresses
+            if any(overlap(address.ip.network, source) for source in self.sources)
+        ]
+        found += [
+            dev
+            for route in state.routes
+            if route.kind == "unicast" and route.table == TABLE_MAIN and route.dst.prefixlen
+            if any(overlap(route.dst, source) for source in self.sources)
+            for dev in route.devs
+        ]
+        taken = {name for version in VERSIONS for name in self.uplinks(state, version) or ()}
+        return tuple(dict.fromkeys(name for name in found if name != "lo" and name not in taken))
+
+    # What that comes to
+
+    def _rule_set(self, draft: Draft, state: NamespaceState) -> RuleSet:
+        self._look_at_uplinks(draft, state)
+        inside = self.inside_of(state)
+        for name in self.inside or ():
+            link_at(draft, self.where, name, "inside link")
+        if not inside:
+            networks = ", ".join(map(str, self.sources))
+            draft.expect(f"link {place(self.where)} that holds or leads to {networks}", "name it: inside: [br0]")
+        for name in inside:
+            if any(name in (self.uplinks(state, version) or ()) for version in VERSIONS):
+                raise Problem(f"{name} can't be both inside and uplink of {self.name}", "name two different links")
+        outward = tuple(self._outward(state, version) for version in self.versions(state) if self._translates(version))
+        # A family without an uplink, of which has been warned, has no way out.
+        led = tuple(each for each in outward if each.uplinks != ())
+        rule_set = RuleSet(self.name, inside, led, self.established_only, self.publish)
+        refuse_clashes(state.table, rule_set, self.sources)
+        self._look_at_addresses(draft, state)
+        return rule_set
+
+    def _look_at_uplinks(self, draft: Draft, state: NamespaceState) -> None:
+        for name in self.uplink:
+            if name not in (AUTO, ANY):
+                link_at(draft, self.where, name, "uplink")
+        versions = self.versions(state)
+        if 6 in versions and state.sysctls and _forwarding.GLOBAL[6] not in state.sysctls:
+            raise Problem(
+                f"rule set {self.name} has IPv6 networks, and the kernel has no IPv6 {place(self.where)}",
+                "start it without ipv6.disable=1, or leave them out",
+            )
+        missing = [version for version in versions if self.uplinks(state, version) == ()]
+        if missing == list(versions):
+            draft.expect(
+                f"default route {place(self.where)}, which would tell the uplink of {self.name},",
+                "name the uplink: uplink: [eth0]",
+            )
+            return
+        for version in missing:
+            draft.warn(
+                f"there is no default route for IPv{version} {place(self.where)}: {self.name} has no way out for it until the"
+                " task runs with one, or names the uplink"
+            )
+
+    def _look_at_addresses(self, draft: Draft, state: NamespaceState) -> None:
+        own = {address.ip.ip for link in state.links.values() for address in link.addresses}
+        for what, address in (
+            *(("to_source", each) for each in self.to_source),
+            *(("published", each.ports.address) for each in self.publish if each.ports.address is not None),
+        ):
+            if address not in own:
+                draft.warn(
+                    f"no link {place(self.where)} holds the {what} address {address}: it has to be routed here by somebody else"
+                )
+
+    def _translates(self, version: int) -> bool:
+        if self.mode == "snat":
+            return any(address.version == version for address in self.to_source)
+        return self.mode == "masquerade"
+
+    def _outward(self, state: NamespaceState, version: int) -> Outward:
+        return Outward(
+            version,
+            self.uplinks(state, version),
+            tuple(network for network in self.sources if network.version == version),
+            next((address for address in self.to_source if address.version == version), None),
+        )
+
+    def switches(self, state: NamespaceState, record: _forwarding.Entries) -> Wanted:
+        """The switches that have to be on."""
+        wanted = Wanted()
+        if self.ip_forward == "keep":
+            return wanted
+        inside = self.inside_of(state)
+        for version in self.versions(state):
+            if self.ip_forward == "global":
+                wanted = wanted.and_also(Wanted({_forwarding.GLOBAL[version]: _forwarding.ON}))
+                continue
+            outward = self.uplinks(state, version)
+            if outward is None:
+                routed = {dev for route in state.routes if _leads_on(route, version) for dev in route.devs}
+                outward = tuple(sorted(routed - {"lo", *inside}))
+            wanted = wanted.and_also(_forwarding.for_links(state, version, inside, outward))
+        return _forwarding.with_advertisements_kept(state, record, wanted)
+
+
+def _leads_on(route: Route, version: int) -> bool:
+    """Whether packets of a family may leave by it for somewhere beyond the link."""
+    return route.kind == "unicast" and route.dst.version == version and not route.dst.is_link_local

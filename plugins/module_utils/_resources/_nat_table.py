@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shared table in a plan: the operation that changes it, who has what in it, and the flows that a change concerns."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from .._engine import Draft
+from .._errors import Problem
+from .._operation import Call, Operation, here_document, inside
+from .._ruleset import Table
+from .._ruleset_changes import Change, difference
+from .._ruleset_text import script
+from .._values import IPNetwork, NamespaceRef
+from .._world import NamespaceState, World
+from ._conntrack import FlushConntrack, PublishedPort, local_addresses
+from ._nat_rules import RuleSet, holders, overlap, owner, translated
+from ._place import place
+from ._publish import Publish, published
+
+if t.TYPE_CHECKING:
+    from .._kernel._kernel import Kernel
+
+
+@dataclasses.dataclass(frozen=True)
+class ChangeTable(Call):
+    """Turn the shared table into another, in one transaction."""
+
+    where: NamespaceRef
+    before: Table | None
+    after: Table | None
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return difference(self.before, self.after)
+
+    @property
+    def command(self) -> str:
+        return here_document(inside(self.where, "nft", "-f", "-"), script(self.changes))
+
+    @property
+    def purpose(self) -> str:
+        return f"change the nftables table inet nslab {place(self.where)}"
+
+    def run(self, kernel: Kernel) -> None:
+        kernel.change_table(self.where, self.changes)
+
+    def simulate(self, world: World) -> None:
+        state = world.state(self.where)
+        state.table = self.after
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        return (ChangeTable(self.where, self.after, self.before),)
+
+
+def refuse_clashes(table: Table | None, rule_set: RuleSet, sources: t.Iterable[IPNetwork]) -> None:
+    """Two rule sets share no interface, no network and no port.
+
+    :raises Problem: they would; it names the other one.
+    """
+    name = rule_set.name
+    for link in rule_set.inside:
+        holder = holders(table).get(link, name)
+        if holder != name:
+            raise Problem(
+                f"inside link {link} belongs to the rule set {holder} already",
+                f"add what {name} needs to {holder}, or remove one of the two",
+            )
+    for holder, network in translated(table):
+        if holder != name and any(overlap(network, source) for source in sources):
+            raise Problem(
+                f"the sources of {name} overlap {network} of the rule set {holder}",
+                "give each lab a network of its own",
+            )
+    for holder, other in published(table, owner):
+        for each in rule_set.publish:
+            if holder != name and each.ports.meets(other.ports):
+                raise Problem(
+                    f"{each.ports} is published by the rule set {holder} already, as {other.ports} to {other.to}",
+                    "choose another port, or an address of the router for each",
+                )
+
+
+def flush(draft: Draft, where: NamespaceRef, name: str, before: Table | None) -> None:
+    """Have the flows that began under the rules of before meet those of now; as the last step, since it can't be undone."""
+    state = draft.world.state(where)
+    networks = _networks(state, name, before) if _translates(before, name) != _translates(state.table, name) else []
+    changed = _published(before, name) ^ _published(state.table, name)
+    ports = [
+        PublishedPort(each.ports.protocol, each.ports.first, each.ports.last, address)
+        for each in changed
+        for address in ([each.ports.address] if each.ports.address is not None else local_addresses(state))
+        if address.version == each.ports.version
+    ]
+    if networks or ports:
+        draft.do(FlushConntrack(where, tuple(networks), _joined(ports)))
+
+
+def _joined(ports: t.Iterable[PublishedPort]) -> tuple[PublishedPort, ...]:
+    """Neighbouring ports as one range, in a fixed order."""
+    found: list[PublishedPort] = []
+    for port in sorted(ports, key=lambda each: (each.address.version, int(each.address), each.protocol, each.first)):
+        last = found[-1] if found else port
+        if (last.address, last.protocol) == (port.address, port.protocol) and last.first <= port.first <= last.last + 1:
+            found[-1:] = [dataclasses.replace(last, last=max(last.last, port.last))]
+        else:
+            found.append(port)
+    return tuple(found)
+
+
+def _translates(table: Table | None, name: str) -> object:
+    """What a rule set does to the flows of its networks, but for those that are published."""
+    return [] if table is None else [c for c in table.chains if c.name in (f"post_{name}", f"in_{name}")]
+
+
+def _networks(state: NamespaceState, name: str, before: Table | None) -> list[IPNetwork]:
+    """Those that the rule set had or has; where it names none, those of its inside links."""
+    tables = (before, state.table)
+    found = [network for table in tables for holder, network in translated(table) if holder == name]
+    if not found:
+        links = {link for table in tables for link, holder in holders(table).items() if holder == name}
+        found = [
+            address.ip.network
+            for link in sorted(links & set(state.links))
+            for address in state.links[link].addresses
+            if not address.ip.ip.is_link_local
+        ]
+    return list(dict.fromkeys(found))
+
+
+def _published(table: Table | None, name: str) -> set[Publish]:
+    return {each for holder, each in published(table, owner) if holder == name}
