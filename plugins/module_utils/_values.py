@@ -176,6 +176,11 @@ def parse_mtu(value: int, name: str) -> int:
     return value
 
 
+def parse_mtu_from(text: str | None) -> str | None:
+    """The interface whose MTU is taken over; ``auto`` is that of the default route, None none."""
+    return text if text in (None, "auto") else parse_interface(text)
+
+
 def parse_sysctl(text: str) -> str:
     """The path below /proc/sys, ``net/ipv4/ip_forward``, of a name in either form that sysctl(8) takes.
 

@@ -30,7 +30,7 @@ from .._world import (
 NLMSG_HEADER = 16
 IFF_UP, IFF_LOOPBACK, IFF_PROMISC = 0x1, 0x8, 0x100
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
-IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_LINK_NETNSID = 16, 18, 37
+IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_LINK_NETNSID, IFLA_NETNS_IMMUTABLE = 16, 18, 37, 67
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFLA_BR_FORWARD_DELAY, IFLA_BR_AGEING_TIME, IFLA_BR_STP_STATE, IFLA_BR_MCAST_SNOOPING = 1, 4, 5, 23
 OPERSTATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
@@ -108,6 +108,7 @@ def _link(index: int, flags: int, attributes: Attributes, names: t.Mapping[int, 
     if kind is None and flags & IFF_LOOPBACK:
         kind = "loopback"
     mac = attributes.get(IFLA_ADDRESS)
+    immutable = attributes.get(IFLA_NETNS_IMMUTABLE)
     veth = kind == "veth"
     return Link(
         name=names[index] or "",
@@ -122,6 +123,7 @@ def _link(index: int, flags: int, attributes: Attributes, names: t.Mapping[int, 
         bridge=_bridge(_attributes(info.get(IFLA_INFO_DATA, b""))) if kind == "bridge" else None,
         peer_index=_number(attributes, IFLA_LINK) if veth else None,
         peer_nsid=_nsid(attributes, IFLA_LINK_NETNSID) if veth else None,
+        netns_immutable=None if immutable is None else immutable[0] != 0,
     )
 
 

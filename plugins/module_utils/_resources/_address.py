@@ -205,7 +205,8 @@ def _forget_routes_of(state: NamespaceState, link: Link, gone: Address, left: t.
 class Addresses:
     """The static addresses of a link: the declared ones, and with ``purge`` no others.
 
-    ``own`` says that the subnet is ours alone, so that no duplicate address detection delays an IPv6 address.
+    ``own`` says that the subnet is ours alone, so that no duplicate address detection delays an IPv6 address; None: that
+    it is so on a veth, and not on a link that may lead into a network of others.
     """
 
     where: NamespaceRef
@@ -213,7 +214,7 @@ class Addresses:
     wanted: tuple[IPInterface, ...]
     purge: bool
     force: bool = False
-    own: bool = True
+    own: bool | None = True
 
     def needs(self, world: World) -> t.Iterable[Need]:
         return (NeedLinks(self.where),)
@@ -229,7 +230,7 @@ class Addresses:
             for address in static
             if address.ip not in self.wanted and (self.purge or address.ip.ip in wanted_ips)
         ]
-        added = [self._new(wanted) for wanted in self.wanted if wanted not in {address.ip for address in static}]
+        added = [self._new(wanted, link) for wanted in self.wanted if wanted not in {each.ip for each in static}]
         self._guard(draft, state, dropped)
         kept = [address for address in link.addresses if address not in dropped]
         first = [address for address in dropped if _in_the_way(address, added, link)]
@@ -246,8 +247,9 @@ class Addresses:
         if dropped:
             self._put_routes_back(draft, before)
 
-    def _new(self, wanted: IPInterface) -> Address:
-        nodad = Address.NODAD if self.own and wanted.version == 6 else 0
+    def _new(self, wanted: IPInterface, link: Link) -> Address:
+        own = link.kind == "veth" if self.own is None else self.own
+        nodad = Address.NODAD if own and wanted.version == 6 else 0
         return Address(wanted, flags=Address.PERMANENT | nodad)
 
     def _guard(self, draft: Draft, state: NamespaceState, dropped: t.Sequence[Address]) -> None:

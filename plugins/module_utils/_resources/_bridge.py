@@ -14,7 +14,16 @@ from .._engine import Declaration, Draft, Resource
 from .._errors import Problem
 from .._message import Index, Message
 from .._operation import Operation, Request, ip
-from .._values import HOST, NamespaceRef, parse_addresses, parse_interface, parse_mac, parse_mtu, parse_namespace
+from .._values import (
+    HOST,
+    NamespaceRef,
+    parse_addresses,
+    parse_interface,
+    parse_mac,
+    parse_mtu,
+    parse_mtu_from,
+    parse_namespace,
+)
 from .._world import BridgeOptions, Link, Need, NeedLinks, NeedLinkSysctls, World
 from ._address import Addresses
 from ._link import Attributes, Up, governed_link, report_link
@@ -258,9 +267,7 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
         raise Problem("a bridge can't be named lo", "every namespace has its loopback under that name")
     mac = None if params.get("mac") is None else parse_mac(params["mac"])
     mtu = None if params.get("mtu") is None else parse_mtu(params["mtu"], name)
-    mtu_from = params.get("mtu_from")
-    if mtu_from not in (None, "auto"):
-        mtu_from = parse_interface(mtu_from)
+    mtu_from = parse_mtu_from(params.get("mtu_from"))
     addresses = None if params.get("addresses") is None else parse_addresses(params["addresses"])
     force, ports, options = bool(params.get("force")), _ports(params), _options(params)
     present = params["state"] == "present"

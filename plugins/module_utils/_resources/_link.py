@@ -12,13 +12,16 @@ from .._errors import Problem
 from .._values import HOST, NamespaceRef
 from .._world import Link, Need, NeedLinks, World
 from ._address import dynamic_addresses, shown_addresses
-from ._linking import IPV6_MIN_MTU, MAX_MTU, SetLink, bring_back, renamed
+from ._linking import IPV6_MIN_MTU, MAX_MTU, MoveLink, SetLink, bring_back, renamed
 from ._place import link_at, place
 
 
 @dataclasses.dataclass(frozen=True)
 class Attributes:
-    """Attributes of a link; None is not managed. ``mtu_from`` takes over the MTU of an interface of the host."""
+    """Attributes of a link; None is not managed.
+
+    ``mtu_from`` takes over the MTU of an interface of the host; the ``master`` "" is none.
+    """
 
     where: NamespaceRef
     link: str
@@ -26,6 +29,7 @@ class Attributes:
     mtu: int | None = None
     mtu_from: str | None = None
     master: str | None = None
+    promisc: bool | None = None
 
     def needs(self, world: World) -> t.Iterable[Need]:
         return (NeedLinks(self.where), *((NeedLinks(HOST),) if self.mtu_from else ()))
@@ -43,9 +47,12 @@ class Attributes:
                     "choose a larger MTU, or remove the addresses first",
                 )
             draft.do(SetLink(self.where, self.link, "mtu", mtu))
-        if self.master is not None and link.master != self.master:
-            link_at(draft, self.where, self.master, "master", "bridge")
-            draft.do(SetLink(self.where, self.link, "master", self.master))
+        if self.promisc is not None and link.promisc != self.promisc:
+            draft.do(SetLink(self.where, self.link, "promisc", self.promisc))
+        if self.master is not None and (link.master or "") != self.master:
+            if self.master:
+                link_at(draft, self.where, self.master, "master", "bridge")
+            draft.do(SetLink(self.where, self.link, "master", self.master or None))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +99,14 @@ def rename(draft: Draft, ref: NamespaceRef, old: str, new: str) -> None:
     state = before.state(ref)
     renamed(before, state, state.links[old], new)
     draft.do(*bring_back(before, draft.world, ref, new))
+
+
+def bring(draft: Draft, source: NamespaceRef, old: str, target: NamespaceRef, new: str) -> None:
+    """Put a link where it is declared: into another namespace, under its new name at once, or renamed where it is."""
+    if draft.world.keys[source] == draft.world.keys[target]:
+        rename(draft, target, old, new)
+    else:
+        draft.do(MoveLink(source, old, target, new))
 
 
 def report_link(world: World, ref: NamespaceRef, name: str) -> dict[str, object] | None:

@@ -264,7 +264,7 @@ def _give_back(before: World, after: World, ref: NamespaceRef, name: str) -> lis
     operations: list[Operation] = []
     if was.sysctls != now.sysctls:
         operations += [SetSysctl(ref, path, value) for path, value in was.sysctls]
-    for attribute in ("mac", "mtu", "master"):
+    for attribute in ("mac", "mtu", "promisc", "master"):
         if getattr(was, attribute) != getattr(now, attribute) and getattr(was, attribute) is not None:
             operations.append(SetLink(ref, name, attribute, getattr(was, attribute)))
     present = {address.ip for address in now.addresses}

@@ -22,12 +22,13 @@ from .._values import (
     parse_interface,
     parse_mac,
     parse_mtu,
+    parse_mtu_from,
     parse_namespace,
 )
 from .._world import End, Link, Need, NeedLinks, NeedLinkSysctls, NeedNamespace, NeedPeer, World
 from ._address import Addresses
-from ._link import Attributes, Up, governed_link, mtu_of, rename, report_link
-from ._linking import DropLink, MoveLink, keep_mac
+from ._link import Attributes, Up, bring, governed_link, mtu_of, report_link
+from ._linking import DropLink, keep_mac
 from ._place import described_kind, link_at, namespace_at, place
 
 DEFAULT_MTU = 1500
@@ -229,11 +230,7 @@ class VethPair:
                 f"link {other} is taken: it is not the other end of {known}, which is {_shown(world, link)}",
                 "remove one of the two pairs, or choose another name",
             )
-        source = world.reference(link.peer.namespace)
-        if link.peer.namespace == world.keys[other.where]:
-            rename(draft, other.where, link.peer.name, other.name)
-        else:
-            draft.do(MoveLink(source, link.peer.name, other.where, other.name))
+        bring(draft, world.reference(link.peer.namespace), link.peer.name, other.where, other.name)
 
     def _create(self, draft: Draft, peer: VethEnd) -> None:
         if self.first.master is not None:
@@ -284,17 +281,13 @@ def _end(options: t.Mapping[str, t.Any], what: str, force: bool) -> VethEnd:
         name=name,
         mac=None if options.get("mac") is None else parse_mac(options["mac"]),
         mtu=None if options.get("mtu") is None else parse_mtu(options["mtu"], name),
-        mtu_from=_mtu_from(options.get("mtu_from")),
+        mtu_from=parse_mtu_from(options.get("mtu_from")),
         addresses=None if addresses is None else parse_addresses(addresses),
         purge=True if purge is None else purge,
         up=True if options.get("up") is None else options["up"],
         master=None if options.get("master") is None else parse_interface(options["master"]),
         force=force,
     )
-
-
-def _mtu_from(text: str | None) -> str | None:
-    return text if text in (None, "auto") else parse_interface(text)
 
 
 def _pair(options: t.Mapping[str, t.Any], present: bool, force: bool) -> VethPair:

@@ -289,7 +289,8 @@ def test_a_path_or_process_that_is_not_there_is_always_an_error(netns: str, chec
 
 
 def test_absent_removes_the_pair_and_gives_it_back_with_all_that_went_along():
-    first = veth("v1", "red:eth0", address("10.0.0.1/24"), master="br0", sysctls=(("net/ipv4/conf/v1/proxy_arp", "1"),))
+    switches = (("net/ipv4/conf/v1/proxy_arp", "1"),)
+    first = veth("v1", "red:eth0", address("10.0.0.1/24"), master="br0", promisc=True, sysctls=switches)
     peer = veth("eth0", "host:v1", address("10.0.0.2/24"), mtu=1400)
     host = a_host(bridge("br0"), first, routes=[route("10.9.0.0/16", "10.0.0.2", "v1")])
     red = namespace(peer, routes=[route("default", "10.0.0.1", "eth0")])
