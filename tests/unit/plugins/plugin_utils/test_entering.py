@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who came from inside, and what is said of those who did not."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
+from ansible_collections.nslab.linux.plugins.plugin_utils._entering import Answer, read, why_outside, wrap
+
+
+def why(said, netns="red", user="root", sudo="sudo -n", code=1):
+    return why_outside(netns, "web1", user, sudo, code, Answer(False, b"", said.encode()))
+
+
+def test_only_a_line_of_its_own_tells_that_a_command_came_from_inside():
+    assert read(b"out", b"nslab: inside\nerr") == Answer(True, b"out", b"err")
+    assert read(b"out", b"sudo: unable to resolve host\nnslab: inside\n") == Answer(
+        True, b"out", b"sudo: unable to resolve host\n"
+    )
+    # With a terminal both streams are one, and lines end as there.
+    assert read(b"nslab: inside\r\nout\r\n", b"") == Answer(True, b"out\r\n", b"")
+    # The second is the command's own.
+    assert read(b"", b"nslab: inside\nnslab: inside\n").stderr == b"nslab: inside\n"
+    assert not read(b"out", b"").inside
+
+
+def test_a_sudo_that_repeats_what_it_refuses_is_not_inside():
+    line = wrap("red", "true", "sudo -n")
+    answer = read(b"", f"Sorry, user nobody is not allowed to execute '{line}' as root on web1.\n".encode())
+    assert not answer.inside
+
+
+def test_a_command_line_names_each_thing_once_and_quotes_it():
+    line = wrap("red", "echo 'it is'; id", "doas -n -C '/etc/my rules'")
+    assert "exec doas -n -C '/etc/my rules' /bin/sh -c " in line
+    assert wrap("/run/netns/red", "true", "sudo -n") == wrap("red", "true", "sudo -n")
+
+
+@pytest.mark.parametrize("netns", ["host", "", "/proc/1/ns/net", "pid:1", "../red", "a b", "$(id)", None, 7])
+def test_what_is_no_name_is_refused(netns):
+    with pytest.raises(Problem):
+        wrap(netns, "true", "sudo -n")
+
+
+def test_a_quote_left_open_is_refused():
+    with pytest.raises(Problem, match="ansible_netns_sudo"):
+        wrap("red", "true", "sudo 'x")
+
+
+def test_each_reason_is_told_in_one_line_with_what_to_do():
+    assert why("nslab: missing: green blue") == "namespace 'red' does not exist on web1: there are blue, green"
+    assert why("nslab: missing: blue").endswith("there is blue")
+    assert why("nslab: missing:").endswith("there are none")
+    many = why("nslab: missing: " + " ".join(f"ns{number:03}" for number in range(1000)))
+    assert many.endswith("ns018, ns019 and 980 more")
+    assert why("nslab: no ip") == "namespace 'red' of web1 can't be entered: ip is not there, install iproute2"
+    assert why('setting the network namespace "red" failed: Invalid argument') == (
+        "/run/netns/red of web1 is a file but no namespace: remove it, and make the namespace again"
+    )
+    assert why("sudo: a password is required", user="ann") == (
+        "namespace 'red' of web1 can't be entered as ann: sudo: a password is required; what makes ann root is "
+        "'sudo -n' (ansible_netns_sudo), allow it or log in as root"
+    )
+    assert why('exec of "setpriv" failed: No such file or directory', user="ann").endswith("of the package util-linux")
+    assert "exit code was 126" in why("", code=126)
