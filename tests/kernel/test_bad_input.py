@@ -73,7 +73,8 @@ def test_a_name_of_a_namespace_that_is_too_long(host: Host) -> None:
     "ref", ["pid:0", "pid:-1", "pid:x", "container:web", "../red", "a b", "/", "/run/netns/../../etc", ""]
 )
 def test_references_to_namespaces_outside_the_grammar(furnished: Host, ref: str) -> None:
-    for module, arguments in (("veth", veth()), ("bridge", {"name": "b"}), ("ns_route", route(dev="v0"))):
+    calls = (("veth", veth()), ("bridge", {"name": "b"}), ("ns_link", {"name": "v0"}), ("ns_route", route(dev="v0")))
+    for module, arguments in calls:
         furnished.refuse(module, "", netns=ref, **arguments)
 
 
@@ -305,6 +306,8 @@ def test_a_path_that_is_no_namespace(furnished: Host, path: str) -> None:
     furnished.refuse("veth", path, name="a", netns=path, peer={"name": "b"})
     furnished.refuse("veth", path, name="a", peer={"name": "b", "netns": path})
     furnished.refuse("bridge", path, name="b", netns=path)
+    furnished.refuse("ns_link", path, name="v0", netns=path)
+    furnished.refuse("ns_link", path, name="v0", **{"from": path})
     furnished.refuse("ns_route", path, netns=path, **route(dev="v0"))
     furnished.refuse("ns_nat", path, netns=path, name="x", inside=["v0"], uplink=["v1"])
 
@@ -417,6 +420,7 @@ CALLS = [
     ("netns", {"name": ["blue"]}),
     ("veth", {"name": "a", "peer": {"name": "b"}}),
     ("bridge", {"name": "b"}),
+    ("ns_link", {"name": "v0", "mtu": 1400}),
     ("ns_route", {"routes": [{"dst": "10.9.0.0/16", "via": "10.0.0.2"}]}),
     ("ns_nat", {"name": "x", "inside": ["v0"], "uplink": ["v1"]}),
 ]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.given import interfaces_of_others
 from support.host import Host, Make
 
 MODULES = sorted(path.stem for path in (Path(__file__).parents[2] / "plugins/modules").glob("[!_]*.py"))
@@ -36,5 +37,7 @@ def tasks(module: str) -> list[tuple[str, dict[str, Any]]]:
 def test_the_examples_hold(host: Host, make_outside: Make, module: str) -> None:
     make_outside(ipv6=True)
     container = host.unnamed_namespace(label="container")
+    if module == "ns_link":
+        interfaces_of_others(host)
     for name, arguments in tasks(module):
         host.apply(name, **json.loads(json.dumps(arguments).replace("{{ container_pid }}", str(container))))

@@ -67,7 +67,7 @@ def test_a_macvlan_in_a_namespace_is_a_machine_of_its_own_in_the_lan_of_the_host
     """)
     host.changed("ns_link", name="mv0", netns="red", addresses=["10.0.0.7/24", "fd00::7/64"], up=True)
     assert host.ping("10.0.0.254", "red")
-    assert host.ping("fd00::254", "red")
+    host.wait_for(lambda: host.ping("fd00::254", "red"))  # when no duplicate was found
     (address,) = [each for each in host.ip("addr show dev mv0", "red")[0]["addr_info"] if each["local"] == "fd00::7"]
     assert not address.get("nodad"), "in a LAN of others a duplicate has to be found"
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from support.host import Outside
 
+CONTAINER = "nsenter --net=/proc/{{ container_pid }}/ns/net"
+
 
 @dataclasses.dataclass(frozen=True)
 class Witness:
@@ -89,6 +91,26 @@ WITNESSES = [
     Witness("bridge", "Unplug all ports", "ip -n switch -j link show master br0", lambda ports: not ports),
     Witness("bridge", "Remove a bridge, naming the ports that are known to be in it", "ip -j link show",
             names("!br0", "br0-red", "br0-blue")),
+    Witness("ns_link", "A macvlan in a namespace, which makes it a machine of its own in the LAN of the host",
+            "ip -n red -j addr show dev mv0", has_address("192.0.2.77/24", "2001:db8::77/64")),
+    Witness("ns_link", "A physical network card in a namespace, under a name that says what it is for",
+            "ip -n red -j addr show dev wan",
+            lambda links: has_address("203.0.113.7/24")(links) and links[0]["mtu"] == 1400 and "UP" in links[0]["flags"]),
+    Witness("ns_link", "The same card with another MAC address and exactly these addresses",
+            "ip -n red -j addr show dev wan",
+            lambda links: has_address("203.0.113.7/24", "203.0.113.8/24")(links)
+            and links[0]["address"] == "52:54:00:12:34:07"),
+    Witness("ns_link", "A tap as second interface of a running container, whose process is known",
+            f"{CONTAINER} ip -j addr show dev eth1", has_address("10.5.0.2/24")),
+    Witness("ns_link", "Give the tap back to the host, under its own name", "ip -j link show", names("tap0")),
+    Witness("ns_link", "Have it listen to everything, where it is", "ip -j link show dev tap0",
+            lambda links: {"PROMISC", "UP"} <= set(links[0]["flags"])),
+    Witness("ns_link", "Plug the tap in", "ip -j link show master br0", names("tap0")),
+    Witness("ns_link", "Pull it out again", "ip -j link show master br0", lambda ports: not ports),
+    Witness("ns_link", "Hand an interface on, from one namespace to another", f"{CONTAINER} ip -j link show",
+            names("mv0")),
+    Witness("ns_link", "Give the macvlan back to the host", "ip -j link show", names("mv0")),
+    Witness("ns_link", "Give the card back before its namespace goes", "ip -j link show", names("eth1")),
     Witness("ns_route", "A default route in a namespace", "ip -n red -j route show default",
             routes(gateway="10.1.0.1", dev="eth0")),
     Witness("ns_route", "Default routes of both families in many namespaces, in one task",
