@@ -118,7 +118,8 @@ options:
     default: false
 notes:
   - Interface names are made of letters, digits and C(_ . @ + -), begin with a letter, a digit or C(_), have 1 to 15
-    characters, and are neither C(all) nor C(default). A longer one is refused before anything is touched.
+    characters, and are neither C(all) nor C(default). A longer one is refused before anything is touched. The
+    alternative names that an interface may have (C(altname)) do not name it here, and can't be its O(rename).
   - When an interface is moved to another namespace the kernel takes its addresses, its routes, its bridge, its sysctls
     and its queueing disciplines from it, and takes it down. What is declared is given to it again. Static addresses, a
     bridge, routes and being up that are lost because the task does not declare them are named in a warning.

@@ -30,7 +30,8 @@ from .._world import (
 NLMSG_HEADER = 16
 IFF_UP, IFF_LOOPBACK, IFF_PROMISC = 0x1, 0x8, 0x100
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
-IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_LINK_NETNSID, IFLA_NETNS_IMMUTABLE = 16, 18, 37, 67
+IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_LINK_NETNSID = 16, 18, 37
+IFLA_PROP_LIST, IFLA_ALT_IFNAME, IFLA_NETNS_IMMUTABLE = 52, 53, 67
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFLA_BR_FORWARD_DELAY, IFLA_BR_AGEING_TIME, IFLA_BR_STP_STATE, IFLA_BR_MCAST_SNOOPING = 1, 4, 5, 23
 OPERSTATES = ("unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up")
@@ -123,8 +124,19 @@ def _link(index: int, flags: int, attributes: Attributes, names: t.Mapping[int, 
         bridge=_bridge(_attributes(info.get(IFLA_INFO_DATA, b""))) if kind == "bridge" else None,
         peer_index=_number(attributes, IFLA_LINK) if veth else None,
         peer_nsid=_nsid(attributes, IFLA_LINK_NETNSID) if veth else None,
+        altnames=_altnames(attributes.get(IFLA_PROP_LIST)),
         netns_immutable=None if immutable is None else immutable[0] != 0,
     )
+
+
+def _altnames(properties: bytes | None) -> tuple[str, ...]:
+    found, offset = [], 0
+    while properties is not None and offset + 4 <= len(properties):
+        length, kind = _ATTRIBUTE.unpack_from(properties, offset)
+        if kind & 0x3FFF == IFLA_ALT_IFNAME:
+            found.append(_text(properties[offset + 4 : offset + length]) or "")
+        offset += (max(length, 4) + 3) & ~3
+    return tuple(found)
 
 
 def _bridge(data: Attributes) -> BridgeOptions:

@@ -9,6 +9,7 @@ import typing as t
 
 from .._engine import Draft
 from .._errors import Problem
+from .._operation import ip
 from .._values import HOST, NamespaceRef
 from .._world import Link, Need, NeedLinks, World
 from ._address import dynamic_addresses, shown_addresses
@@ -102,7 +103,17 @@ def rename(draft: Draft, ref: NamespaceRef, old: str, new: str) -> None:
 
 
 def bring(draft: Draft, source: NamespaceRef, old: str, target: NamespaceRef, new: str) -> None:
-    """Put a link where it is declared: into another namespace, under its new name at once, or renamed where it is."""
+    """Put a link where it is declared: into another namespace, under its new name at once, or renamed where it is.
+
+    Were the new name another's there, the kernel would refuse it after the link has moved, and leave it.
+    """
+    links = [draft.world.the_link(source, old), *draft.world.state(target).links.values()]
+    holder = next((link.name for link in links if new in link.altnames), None)
+    if holder is not None:
+        raise Problem(
+            f"link {old} {place(source)} can't be called {new} {place(target)}: that is an alternative name of {holder}",
+            f"choose another name, or take it away: {ip(target, 'link', 'property', 'del', 'dev', holder, 'altname', new)}",
+        )
     if draft.world.keys[source] == draft.world.keys[target]:
         rename(draft, target, old, new)
     else:

@@ -123,6 +123,8 @@ class Placed:
                 f"link {found} is of kind {link.kind}, and can't be a port of bridge {self.wanted.master}",
                 "join two bridges by a veth pair",
             )
+        if self.wanted.mac is not None and link.mac is None and link.kind != COMING:
+            raise Problem(f"link {found} has no MAC address, and can't be given one", "leave mac out")
         self._guard(draft.world, found, link, [*self._journey(draft.world, found, self.there), *self._risks(link)])
         if not found.is_the_same(self.there, draft.world):
             self._refuse_immutable(draft.world, found, link, self.there)
@@ -149,7 +151,7 @@ class Placed:
             in_place = not self.from_home and self.there.name == self.home.name
             if home is not None and not in_place and not self.there.is_the_same(self.home, world):
                 raise Problem(
-                    f"link {self.there} is taken: {self.home} is there as well, and the task makes one of them the other",
+                    f"link {self.there} is taken: {self.home}, which shall become it, is there as well",
                     "remove or rename one of the two",
                 )
             return
@@ -164,6 +166,9 @@ class Placed:
     def _assume(self, draft: Draft) -> Spot:
         """The link is nowhere: an error, or in check mode one that is coming, at home."""
         state = namespace_at(draft, self.home.where)
+        known = next((link.name for link in state.links.values() if self.home.name in link.altnames), None)
+        if known is not None:
+            raise Problem(f"{self.home} is an alternative name of link {known}", f"call it {known}")
         beside = "" if self.there.is_the_same(self.home, draft.world) else f", nor does {self.there}"
         advice = "create it first, or check the name with 'ip link'"
         draft.expect(f"link {self.home}", advice, f"does not exist{beside}")

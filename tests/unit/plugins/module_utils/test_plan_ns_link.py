@@ -75,13 +75,13 @@ def test_a_link_in_its_place_is_left_alone_and_what_bears_its_name_elsewhere_is_
 @pytest.mark.parametrize("options", [{"rename": "wan"}, {"rename": "wan", "from": "host"}], ids=["rename", "from"])
 def test_both_places_taken_is_an_error_that_names_them(options):
     imagined = world(namespace(link("nic")), red=namespace(link("wan"), link("nic")))
-    with pytest.raises(Problem, match=r"link wan in red is taken: nic on the host is there as well"):
+    with pytest.raises(Problem, match=r"link wan in red is taken: nic on the host, which shall become it, is there"):
         plan("ns_link", imagined, name="nic", netns="red", **options)
 
 
 def test_from_says_that_the_link_of_the_host_is_meant():
     imagined = world(namespace(link("eth0")), red=namespace(link("eth0")))
-    with pytest.raises(Problem, match=r"link eth0 in red is taken: eth0 on the host is there as well"):
+    with pytest.raises(Problem, match=r"link eth0 in red is taken: eth0 on the host, which shall become it, is there"):
         plan("ns_link", imagined, name="eth0", netns="red", **{"from": "host"})
 
 
@@ -107,7 +107,7 @@ def test_two_links_of_the_old_name_are_told_apart_by_from():
 def test_a_link_is_renamed_on_the_host():
     made = plan("ns_link", world(namespace(link("nic"))), name="nic", rename="wan")
     assert made.operations == ["ip link set dev nic name wan"]
-    with pytest.raises(Problem, match="link wan on the host is taken: nic on the host is there as well"):
+    with pytest.raises(Problem, match="link wan on the host is taken: nic on the host, which shall become it, is there"):
         plan("ns_link", world(namespace(link("nic"), link("wan"))), name="nic", rename="wan")
 
 
