@@ -86,8 +86,8 @@ class Link:
     ``peer`` is known once its namespace has been observed; until then ``peer_index`` and ``peer_nsid`` (None: the same
     namespace) tell the kernel rooms where to look. ``index``, ``mac``, ``mtu`` and ``state`` are None where the kernel has
     yet to choose. ``sysctls`` are its switches, by path, that differ from what new links get; they are observed only where
-    the link may be lost. ``altnames`` are the other names that it goes by. ``netns_immutable`` says that the kernel never moves it to another namespace; None where it does
-    not tell (before Linux 6.15).
+    the link may be lost. ``altnames`` are the other names that it goes by. ``netns_immutable`` says that the kernel never
+    moves it to another namespace; None where it does not tell (before Linux 6.15).
     """
 
     name: str
