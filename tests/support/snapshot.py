@@ -48,6 +48,8 @@ OF_THE_KERNEL = {
     "forward_delay_timer", "multicast_router", "altnames", "bridge_id", "tso_max_size", "tso_max_segs",
 }  # fmt: skip
 LINK_FLAGS = {"UP", "PROMISC", "ALLMULTI", "NOARP"}
+# What the kernel gives a link itself when it first comes up; it keeps that when it goes down.
+OWN_QDISCS = {"noop", "noqueue", "pfifo_fast", "fq_codel", "mq"}
 SET_BY_HAND = "3"  # NET_ADDR_SET of linux/netdevice.h
 
 
@@ -184,7 +186,7 @@ def normal_link(name: str, link: dict[str, Any], seen: dict[str, Any], all_seen:
     # In a subnet of IPv4 the order tells primary and secondaries; between subnets it does not matter, nor in IPv6.
     normal["addresses"] = sorted(addresses, key=lambda address: str(subnet_of(address)))
     normal["flags"] = sorted(LINK_FLAGS & set(link["flags"]))
-    if normal.get("qdisc") in ("noop", "noqueue"):
+    if normal.get("qdisc") in OWN_QDISCS:
         del normal["qdisc"]
     if (
         link.get("linkinfo", {}).get("info_kind") == "bridge"
@@ -232,7 +234,7 @@ def made_by_the_kernel(route: dict[str, Any]) -> bool:
 
 
 def normal_route(route: dict[str, Any]) -> dict[str, Any]:
-    normal = dict(route)
+    normal = {key: value for key, value in route.items() if key != "expires"}
     normal["flags"] = sorted(flag for flag in route.get("flags", []) if flag not in ("linkdown", "dead"))
     normal["nexthops"] = [
         {**hop, "flags": [flag for flag in hop.get("flags", []) if flag not in ("linkdown", "dead")]}
