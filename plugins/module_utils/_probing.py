@@ -10,9 +10,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ._errors import Problem
 from ._kernel._inside import descriptor
+from ._kernel._listening import Place
 from ._kernel._namespaces import Namespaces
 from ._kernel._probes import Batch, rehearse, run
-from ._probe import Probe, failure_text, parse_probes, report
+from ._probe import Probe, doors, failure_text, report
+from ._probe_grammar import parse_probes
 from ._values import NamespaceRef
 
 
@@ -35,30 +37,42 @@ def _probe(module: AnsibleModule) -> list[dict[str, t.Any]]:
     probes = parse_probes(module.params["probes"])
     namespaces = Namespaces()
     try:
-        batches, missing = _batches(namespaces, probes)
+        found, missing = _look_up(namespaces, probes)
         if missing:
             _tell_missing(module, missing)
+        batches = _batches(probes, found)
         if batches:
             rehearse(batches)
-        outcomes = {} if module.check_mode else run(batches)
+        outcomes = {} if module.check_mode else run(batches, _far_ends(probes, found))
     finally:
         namespaces.close()
     return [report(probe, outcomes.get(place)) for place, probe in enumerate(probes)]
 
 
-def _batches(namespaces: Namespaces, probes: t.Sequence[Probe]) -> tuple[list[Batch], list[NamespaceRef]]:
-    """The probes by namespace, in the order in which these are first named; and the names that nobody has made."""
-    by_origin: dict[NamespaceRef, list[tuple[int, Probe]]] = {}
-    for place, probe in enumerate(probes):
-        by_origin.setdefault(probe.origin, []).append((place, probe))
-    batches, missing = [], []
-    for origin, places in by_origin.items():
-        fd = descriptor(namespaces, origin)
+def _look_up(namespaces: Namespaces, probes: t.Sequence[Probe]) -> tuple[dict[NamespaceRef, int], list[NamespaceRef]]:
+    """The descriptors of all namespaces that are named, in the order of the task; and the names that nobody has made."""
+    named = [ref for probe in probes for ref in (probe.origin, probe.far_end and probe.far_end.where) if ref]
+    found, missing = {}, []
+    for ref in dict.fromkeys(named):
+        fd = descriptor(namespaces, ref)
         if fd is None:
-            missing.append(origin)
+            missing.append(ref)
         else:
-            batches.append(Batch(origin, fd, tuple(places)))
-    return batches, missing
+            found[ref] = fd
+    return found, missing
+
+
+def _batches(probes: t.Sequence[Probe], found: t.Mapping[NamespaceRef, int]) -> list[Batch]:
+    """The probes by namespace; one in which there are only far ends has none."""
+    by_origin: dict[NamespaceRef, list[tuple[int, Probe]]] = {ref: [] for ref in found}
+    for place, probe in enumerate(probes):
+        if probe.origin in found:
+            by_origin[probe.origin].append((place, probe))
+    return [Batch(origin, found[origin], tuple(places)) for origin, places in by_origin.items()]
+
+
+def _far_ends(probes: t.Sequence[Probe], found: t.Mapping[NamespaceRef, int]) -> list[Place]:
+    return [Place(door, found[door.where]) for door in dict.fromkeys(door for probe in probes for door in doors(probe))]
 
 
 def _tell_missing(module: AnsibleModule, missing: t.Sequence[NamespaceRef]) -> None:

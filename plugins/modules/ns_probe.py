@@ -10,18 +10,22 @@ module: ns_probe
 short_description: Find out what can be reached from network namespaces
 version_added: 0.1.0
 description:
-  - Sends pings, opens TCP connections and resolves names from inside network namespaces, and fails if any of it does not turn
-    out as expected. Any number of probes, from any number of namespaces, in one task; they run at the same time.
+  - Sends pings and UDP datagrams, opens TCP connections and resolves names from inside network namespaces, and fails if any of
+    it does not turn out as expected. Any number of probes, from any number of namespaces, in one task; they run at the same time.
+  - The far end may be any server, or one that the module itself opens in a namespace for as long as the task runs. Such a far
+    end tells from which address it was reached, so that NAT can be checked, and makes UDP as sure as TCP.
   - Needs neither a C(ping) binary nor any other program on the managed host.
   - Changes nothing. No namespace, link, address, route, firewall rule, file or sysctl is touched; a TCP connection is closed as
-    soon as it is open, without a byte being sent over it.
-  - All input is checked, every namespace is entered and every privilege is tried before the first packet is sent.
+    soon as it is open, without a byte being sent over it, unless O(probes[].listen) or O(probes[].seen_as) is given. Only the
+    kernel may remember for a while what it saw, as it does of any traffic (neighbours, conntrack entries).
+  - All input is checked, every namespace is entered, every privilege is tried and every far end is opened before the first
+    packet is sent.
 options:
   probes:
     description:
       - What to try. The probes from one namespace run at the same time, and so do the namespaces, up to 16 probes in each of up
         to 32 namespaces; the order of the list is only that of the result.
-      - Each has exactly one of O(probes[].ping), O(probes[].tcp) and O(probes[].resolve).
+      - Each has exactly one of O(probes[].ping), O(probes[].tcp), O(probes[].udp) and O(probes[].resolve).
     type: list
     elements: dict
     required: true
@@ -48,6 +52,14 @@ options:
           - The addresses of a name are tried in the order in which the resolver gives them, until one accepts. Together they
             have O(probes[].timeout), the resolver included.
         type: str
+      udp:
+        description:
+          - A host and a port to which a UDP datagram is sent, written as for O(probes[].tcp). An answer from there is a success.
+          - With O(probes[].listen) the module itself answers. Without it, whatever comes back counts. What is sent then is a DNS
+            query for the name servers of the root, which every DNS server answers in some way, and every server that echoes; most
+            others say nothing, and so does a firewall that drops.
+          - A port on which nobody listens is told by the ICMP error that comes back, C(port unreachable).
+        type: str
       resolve:
         description:
           - A name whose addresses, IPv4 and IPv6, are looked up.
@@ -57,9 +69,35 @@ options:
           - V(success) wants an answer, an open connection, or at least one address.
           - V(failure) wants the opposite, for whatever reason that is. Only what keeps the probe from being made at all (such as
             an O(probes[].source) that is no address of the namespace) does not count as one.
+          - With O(probes[].listen), V(success) wants the answer of that very far end, and V(failure) wants that nothing arrived
+            there. A datagram that was heard, and whose answer got lost on its way back, is neither.
           - An address, such as V(10.0.0.1), wants it among those that O(probes[].resolve) finds.
         type: str
         default: success
+      listen:
+        description:
+          - A network namespace, written as for O(probes[].from), in which the module opens the far end itself. It listens on all
+            addresses of the namespace, on O(probes[].listen_port), and closes when all probes of the task are through. Nothing
+            has to be installed or started there.
+          - Probes that name the same namespace and port share one far end. It answers those probes, and nobody else.
+          - A port that is in use there is an error, before anything is sent. To probe the service that uses it, leave this out.
+          - For O(probes[].tcp) and O(probes[].udp).
+        type: str
+      listen_port:
+        description:
+          - The port on which the far end listens, 1 to 65535, where it is another than the one that is probed. So it is with a
+            published port that leads to another one inside.
+          - Left out, it is the port in O(probes[].tcp) or O(probes[].udp). Needs O(probes[].listen).
+        type: int
+      seen_as:
+        description:
+          - The address as which the far end must see the probe, such as that of the router behind which the namespace stands.
+            With a probe that arrives under another one the task fails, and both are told.
+          - With O(probes[].listen) the far end tells it. Without, a server must do so. It gets C(GET / HTTP/1.0) over TCP, or the
+            datagram of O(probes[].udp), and the first word of its answer must be the address, in plain text; if it answers by
+            HTTP, the first word of the body. Many servers that tell people their address do just that.
+          - For O(probes[].tcp) and O(probes[].udp), if O(probes[].expect) is V(success).
+        type: str
       source:
         description:
           - The address to send from, one of the namespace's own. Left out, the kernel chooses it.
@@ -81,8 +119,8 @@ options:
         default: 2
 attributes:
   check_mode:
-    description: Can run in check mode. Everything is checked there as in a real run, but nothing is sent; what would be found
-      out is null.
+    description: Can run in check mode. Everything is checked there as in a real run, but nothing is sent and no far end is
+      opened; what would be found out is null.
     support: full
   diff_mode:
     description: Nothing is changed, so there is nothing to show.
@@ -102,8 +140,8 @@ attributes:
       - nslab.linux.nslab
 requirements:
   - Python 3.9 or later on the managed host; pyroute2 is not needed
-  - the capability CAP_SYS_ADMIN to probe from another namespace than V(host), and CAP_NET_RAW for pings; C(become=true) gives
-    them
+  - the capability CAP_SYS_ADMIN to probe from another namespace than V(host), or listen in one; CAP_NET_RAW for pings;
+    CAP_NET_BIND_SERVICE to listen on ports below 1024; C(become=true) gives them
 notes:
   - Names are resolved by libc with the namespace's own files. As C(ip netns exec) does, each file in C(/etc/netns/NAME/) takes
     the place of its counterpart in C(/etc), if there is one, for the probing process alone. A namespace that is given by path or
@@ -112,7 +150,9 @@ notes:
     avahi) are hidden from the probes, as they would answer for the host.
   - An option C(timeout) or C(attempts) in C(resolv.conf) is overridden, so that O(probes[].timeout) holds.
   - Each ICMP error that comes back is told by its name, with the address that sent it.
-  - When a single probe fails the task fails, but all of them are made and returned. With C(ignore_errors) or C(failed_when) the
+  - The sockets with which the module listens belong to a process of its own, which ends with the task, however that ends. Their
+    connections are reset, not closed, so that the port is free again at once.
+  - There is nothing to undo. When a single probe fails the task fails, but all of them are made and returned. With C(ignore_errors) or C(failed_when) the
     result can be judged in another way.
 seealso:
   - module: nslab.linux.netns
@@ -152,6 +192,14 @@ EXAMPLES = r"""
         tcp: 198.51.100.1:81
         expect: failure
 
+- name: See that a DNS server answers over UDP
+  nslab.linux.ns_probe:
+    probes:
+      - from: red
+        udp: 198.51.100.1:53
+      - from: red
+        udp: '[2001:db8:51::1]:53'
+
 - name: See that a name leads to a certain address
   nslab.linux.ns_probe:
     probes:
@@ -165,6 +213,63 @@ EXAMPLES = r"""
       - tcp: 127.0.0.1:8080
         timeout: 1
         retries: 30
+
+- name: See that UDP gets from one namespace to another, where nobody listens yet
+  nslab.linux.ns_probe:
+    probes:
+      - from: red
+        udp: 10.0.0.2:51820
+        listen: blue
+      - from: red
+        udp: '[fd00::2]:51820'
+        listen: blue
+        seen_as: fd00::1
+
+# In the namespace outside there is 198.51.100.1, and the host is 198.51.100.2.
+- name: See that a namespace goes out behind the address of the host
+  nslab.linux.ns_probe:
+    probes:
+      - from: red
+        udp: 198.51.100.1:4500
+        listen: outside
+        seen_as: 198.51.100.2
+      - from: red
+        tcp: 198.51.100.1:8443
+        listen: outside
+        seen_as: 198.51.100.2
+
+- name: The same by a web server that answers with the address of its client
+  nslab.linux.ns_probe:
+    probes:
+      - from: red
+        tcp: web.example:80
+        source: 10.0.0.1
+        seen_as: 198.51.100.2
+
+# Port 8081 of the host is published and leads to port 80 of 10.0.0.2, which is blue; 8082 is not.
+- name: See that a published port leads to its service, before that is started, and that no other does
+  nslab.linux.ns_probe:
+    probes:
+      - from: outside
+        tcp: 198.51.100.2:8081
+        listen: blue
+        listen_port: 80
+        seen_as: 198.51.100.1
+      - from: outside
+        tcp: 198.51.100.2:8082
+        listen: blue
+        listen_port: 80
+        expect: failure
+
+# A firewall in blue drops what comes in for port 514.
+- name: See that a firewall lets nothing in, which by UDP only the far end can tell
+  nslab.linux.ns_probe:
+    probes:
+      - from: red
+        udp: 10.0.0.2:514
+        listen: blue
+        expect: failure
+        timeout: 0.5
 
 # container_pid is what this says: docker inspect --format '{{.State.Pid}}' web
 - name: Probe from a container, with one of its addresses
@@ -202,13 +307,13 @@ probes:
       sample: true
     result:
       description: What came back in the last attempt. For O(probes[].ping) the address that answered, for O(probes[].tcp) the
-        address and port that accepted, for O(probes[].resolve) the list of all addresses. Null if nothing did, and in check
-        mode.
+        address and port that accepted, for O(probes[].udp) the address and port that answered, for O(probes[].resolve) the list
+        of all addresses. Null if nothing did, and in check mode.
       type: raw
       sample: 10.0.0.2
     rtt_ms:
-      description: How long the last attempt took to succeed, in milliseconds. The round trip of the echo, the time until the
-        connection was open (without the resolver), or the time until the name was resolved. Null if it failed, and in check
+      description: How long the last attempt took to succeed, in milliseconds. The round trip of the echo or the
+        datagram, the time until the connection was open (without the resolver), or the time until the name was resolved. Null if it failed, and in check
         mode.
       type: float
       sample: 0.067
@@ -217,6 +322,11 @@ probes:
         for an expected success, and in check mode.
       type: str
       sample: no answer within 2 s
+    seen:
+      description: The address as which the far end saw the last attempt, with O(probes[].listen) or O(probes[].seen_as). Null if
+        it did not tell, and in check mode.
+      type: str
+      sample: 198.51.100.2
   sample:
     - from: red
       what: ping 10.0.0.2
@@ -224,20 +334,31 @@ probes:
       result: 10.0.0.2
       rtt_ms: 0.067
       error: null
+      seen: null
     - from: red
       what: tcp 10.0.0.2:81
       ok: true
       result: null
       rtt_ms: null
       error: connection refused
+      seen: null
+    - from: red
+      what: udp 198.51.100.1:4500
+      ok: true
+      result: 198.51.100.1:4500
+      rtt_ms: 0.214
+      error: null
+      seen: 198.51.100.2
 msg:
   description: Why the task failed. If probes did not meet their expectation, a table of them, one in each line.
   returned: failure
   type: str
   sample: |-
-    2 of 3 probes did not meet their expectation:
-      from red   ping 10.0.0.9    no answer within 2 s
-      from host  tcp 10.0.0.1:80  connection refused
+    4 of 5 probes did not meet their expectation:
+      from red   ping 10.0.0.9          no answer within 2 s
+      from host  tcp 10.0.0.1:80        connection refused
+      from red   udp 198.51.100.1:4500  the far end saw 10.0.0.1, not 198.51.100.2
+      from red   udp 10.0.0.2:51820     no answer within 2 s, nothing arrived in blue
 """
 
 from ansible_collections.nslab.linux.plugins.module_utils._probing import run_module
@@ -254,8 +375,12 @@ def main() -> None:
                     "from": {"type": "str", "default": "host"},
                     "ping": {"type": "str"},
                     "tcp": {"type": "str"},
+                    "udp": {"type": "str"},
                     "resolve": {"type": "str"},
                     "expect": {"type": "str", "default": "success"},
+                    "listen": {"type": "str"},
+                    "listen_port": {"type": "int"},
+                    "seen_as": {"type": "str"},
                     "source": {"type": "str"},
                     "timeout": {"type": "float", "default": 2},
                     "retries": {"type": "int", "default": 2},

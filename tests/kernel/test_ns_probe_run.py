@@ -194,7 +194,7 @@ def test_the_resolvers_of_the_host_are_not_asked_for_a_namespace(pair: Pair) -> 
 
 
 def test_a_process_that_is_stuck_is_ended_and_proves_nothing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    def hang(probe: object) -> None:
+    def hang(probe: object, call: object) -> None:
         time.sleep(3600)
 
     monkeypatch.setattr(_probes, "attempt", hang)
@@ -207,7 +207,7 @@ def test_a_process_that_is_stuck_is_ended_and_proves_nothing(pair: Pair, monkeyp
 def test_a_process_that_is_killed_proves_nothing(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     real = _probes.attempt
 
-    def die(probe: _probes.Probe) -> _probes.Outcome:
+    def die(probe: _probes.Probe, call: object) -> _probes.Outcome:
         if probe.retries:
             return real(probe)
         # Not before the other probe of this namespace has been reported.

@@ -24,6 +24,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
+from support.given import interfaces_of_others
 from support.host import MODULE, Host, Outside, a_host, inside
 from support.sandbox import sandbox, why_impossible
 from witnesses import WITNESSES
@@ -108,16 +109,18 @@ def looks_only(task: Task) -> bool:
 
 def variables(module: str, host: Host) -> dict[str, Any]:
     """What the examples take from outside; that which they could not make themselves is there afterwards."""
-    if module not in ("netns", "ns_probe"):
+    if module not in ("netns", "ns_link", "ns_probe"):
         return {}
     container = host.unnamed_namespace()
+    if module == "ns_link":
+        interfaces_of_others(host)
     if module == "ns_probe":
         make_something_to_probe(host, container)
     return {"container_pid": container}
 
 
 def make_something_to_probe(host: Host, container: int) -> None:
-    """A bridge with two namespaces and a container, NAT to the outside, and a service on the host."""
+    """A bridge with two namespaces and a container, NAT to the outside, a port published, another shut, and a service."""
     host.sh("""
         ip link add name br0 up type bridge
         ip addr add 10.0.0.254/24 dev br0
@@ -126,6 +129,8 @@ def make_something_to_probe(host: Host, container: int) -> None:
         nft add table inet test
         nft add chain inet test out '{ type nat hook postrouting priority srcnat; }'
         nft add rule inet test out oifname uplink masquerade
+        nft add chain inet test in '{ type nat hook prerouting priority dstnat; }'
+        nft add rule inet test in iifname uplink tcp dport 8081 dnat ip to 10.0.0.2:80
     """)
     for last, netns in (1, "red"), (2, "blue"), (9, f"pid:{container}"):
         if not netns.startswith("pid:"):
@@ -140,6 +145,11 @@ def make_something_to_probe(host: Host, container: int) -> None:
             {inside(netns)} ip route add default via fd00::254
             install -D -m 0644 /etc/resolv.conf /etc/netns/{netns}/resolv.conf
         """)
+    host.sh(f"""
+        {inside("blue")} nft add table inet test
+        {inside("blue")} nft add chain inet test in '{{ type filter hook input priority 0; }}'
+        {inside("blue")} nft add rule inet test in udp dport 514 drop
+    """)
     host.process_in("host", f"echo; exec '{sys.executable}' -m http.server --bind 127.0.0.1 8080 >/dev/null")
 
 

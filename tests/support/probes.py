@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -90,6 +91,33 @@ class Pair:
         self.host.process_in(netns, f"echo; exec {sys.executable} -m http.server --bind :: {port} >/dev/null")
         self.until(f"{inside(netns)} curl --silent --noproxy '*' --max-time 1 http://127.0.0.1:{port}/")
 
+    def echo(self, netns: str, port: int, answer: str = "said") -> None:
+        """A UDP server of both families; what it answers is an expression of what was `said`, and of the `client`."""
+        program = f"""
+import ipaddress, socket
+sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+sock.bind(("::", {port}))
+print(flush=True)
+while True:
+    said, address = sock.recvfrom(9999)
+    client = ipaddress.ip_address(address[0])
+    client = str(client.ipv4_mapped or client).encode()
+    sock.sendto({answer}, address)
+"""
+        self.host.process_in(netns, f"exec {sys.executable} -S -c {shlex.quote(program)}")
+
+    def shut(self, netns: str, hook: str, match: str) -> None:
+        """A firewall that drops what matches."""
+        self.host.sh(f"""
+            {inside(netns)} nft add table inet wall
+            {inside(netns)} nft add chain inet wall {hook}put '{{ type filter hook {hook}put priority 0; }}'
+            {inside(netns)} nft add rule inet wall {hook}put {match} drop
+        """)
+
+    def sockets(self, netns: str) -> list[str]:
+        """What ss sees there, in whatever state."""
+        return self.host.sh(f"{inside(netns)} ss --no-header --tcp --udp --all --numeric").splitlines()
+
     def names(self, *options: str) -> None:
         """A DNS server in blue that red uses: it knows what its options say, and ready.test."""
         words = ["--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--user=root", "--pid-file="]
@@ -131,16 +159,20 @@ class Pair:
         return sum(part["counter"]["packets"] for part in rule["expr"] if "counter" in part)
 
     def until(self, script: str) -> None:
-        for _attempt in range(200):
-            if self.host.try_sh(script):
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"this never succeeded: {script}")
+        until(self.host, script)
+
+
+def until(host: Host, script: str) -> None:
+    for _attempt in range(200):
+        if host.try_sh(script):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"this never succeeded: {script}")
 
 
 def what(probe: Probe) -> str:
     """A probe as it is returned, for those whose option is written as the collection writes it."""
-    return next(f"{kind} {probe[kind]}" for kind in ("ping", "tcp", "resolve") if probe.get(kind))
+    return next(f"{kind} {probe[kind]}" for kind in ("ping", "tcp", "udp", "resolve") if probe.get(kind))
 
 
 def mountinfo() -> str:

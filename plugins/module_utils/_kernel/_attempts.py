@@ -4,23 +4,15 @@
 
 from __future__ import annotations
 
-import errno
 import queue
 import socket
-import struct
 import threading
 import time
-import typing as t
 
-from .._probe import Connect, Lookup, Outcome, Ping, Probe, endpoint, seconds
-from .._values import IPAddress
-from ._echo import echo, explain, next_icmp_error, open_echo, report_icmp_errors
-
-# Family and socket address, as getaddrinfo gives and connect takes them.
-_Target = tuple[int, tuple[t.Any, ...]]
-
-# Where tcpi_rtt stands in the kernel's struct tcp_info, linux/tcp.h.
-_TCPI_RTT = 68
+from .._probe import Connect, Datagram, Lookup, Outcome, Ping, Probe, seconds
+from ._echo import echo, explain, open_echo
+from ._heard import Call
+from ._reach import Failed, Fault, Target, bind, connect_to, numeric, refusal, send_to, silence
 
 _LOOKUP_ERRORS = {
     socket.EAI_NONAME: "no such name",
@@ -28,29 +20,20 @@ _LOOKUP_ERRORS = {
     socket.EAI_FAIL: "the name server failed",
     getattr(socket, "EAI_NODATA", -5): "the name has no address",
 }
-# What says more of this machine than of the network.
-_OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
-class _Failed(Exception):
-    """The attempt was made and failed; says why."""
-
-
-class _Fault(Exception):
-    """The attempt could not be made; says why."""
-
-
-def attempt(probe: Probe) -> Outcome:
+def attempt(probe: Probe, call: Call | None = None) -> Outcome:
+    """``call`` for a probe that has a far end of ours."""
     act = probe.act
     try:
         if isinstance(act, Ping):
             return _ping(act, probe)
-        if isinstance(act, Connect):
-            return _connect(act, probe)
-        return _resolve(act, probe)
-    except _Failed as failure:
-        return Outcome(error=str(failure))
-    except _Fault as fault:
+        if isinstance(act, Lookup):
+            return _resolve(act, probe)
+        return _reach(act, probe, call)
+    except Failed as failure:
+        return Outcome(error=str(failure), seen=failure.seen)
+    except Fault as fault:
         return Outcome(error=str(fault), fault=True)
     except OSError as error:
         # Of a call that does not depend on the network, such as opening the socket.
@@ -58,70 +41,47 @@ def attempt(probe: Probe) -> Outcome:
 
 
 def _ping(act: Ping, probe: Probe) -> Outcome:
-    family, address = _numeric(act.address)
+    family, address = numeric(act.address)
     with open_echo(family) as sock:
-        _bind(sock, probe)
+        bind(sock, probe)
         try:
             sock.connect(address)
         except OSError as error:
-            raise _refusal(error) from None
+            raise refusal(error) from None
         rtt_ms, error_text = echo(sock, probe.timeout)
     if rtt_ms is None:
-        raise _Failed(error_text or _silence(probe))
+        raise Failed(error_text or silence(probe))
     return Outcome(answers=(str(act.address),), rtt_ms=round(rtt_ms, 3))
 
 
-def _connect(act: Connect, probe: Probe) -> Outcome:
-    """Tries the addresses of a name in the order of the resolver; the first that accepts is the answer."""
+def _reach(act: Connect | Datagram, probe: Probe, call: Call | None) -> Outcome:
+    """Tries the addresses of a name in the order of the resolver; the first that answers is the answer."""
     deadline = time.monotonic() + probe.timeout
     if not isinstance(act.host, str):
-        return _connect_to(_numeric(act.host), act.port, probe, probe.timeout)
+        return _reach_address(numeric(act.host), act, probe, probe.timeout, call)
     try:
         targets = _lookup(act.host, probe)
-    except _Failed as failure:
-        raise _Failed(f"{act.host}: {failure}") from None
+    except Failed as failure:
+        raise Failed(f"{act.host}: {failure}") from None
     if probe.source is not None:
-        family = _family(probe.source)
+        family = socket.AF_INET if probe.source.version == 4 else socket.AF_INET6
         targets = [target for target in targets if target[0] == family]
-    errors = []
+    errors, seen = [], None
     for position, target in enumerate(targets):
         # One dead address must not use up the time of those behind it.
         share = (deadline - time.monotonic()) / (len(targets) - position)
         try:
-            return _connect_to(target, act.port, probe, max(share, 0.001))
-        except _Failed as failure:
+            return _reach_address(target, act, probe, max(share, 0.001), call)
+        except Failed as failure:
             errors.append(f"{target[1][0]}: {failure}")
-    raise _Failed("; ".join(errors) or f"{act.host} has no address of the family of {probe.source}")
+            seen = failure.seen or seen
+    raise Failed("; ".join(errors) or f"{act.host} has no address of the family of {probe.source}", seen)
 
 
-def _connect_to(target: _Target, port: int, probe: Probe, timeout: float) -> Outcome:
-    family, address = target
-    with socket.socket(family, socket.SOCK_STREAM) as sock:
-        _bind(sock, probe)
-        report_icmp_errors(sock)
-        sock.settimeout(timeout)
-        started = time.perf_counter()
-        try:
-            sock.connect((address[0], port, *address[2:]))
-        except OSError as error:
-            # That of settimeout and the kernel's own mean the same.
-            if isinstance(error, socket.timeout) or error.errno == errno.ETIMEDOUT:
-                raise _Failed(_silence(probe)) from None
-            icmp = next_icmp_error(sock)
-            raise _Failed(icmp.text) if icmp else _refusal(error) from None
-        rtt_ms = _handshake(sock) or (time.perf_counter() - started) * 1000
-        if sock.getsockname() == sock.getpeername():
-            # The kernel chose the very port as ours that nobody listens on, and TCP let the socket connect to itself.
-            raise _refusal(OSError(errno.ECONNREFUSED, "connection refused"))
-    accepted = endpoint(address[0], port) if family == socket.AF_INET else f"[{address[0]}]:{port}"
-    return Outcome(answers=(accepted,), rtt_ms=round(rtt_ms, 3))
-
-
-def _handshake(sock: socket.socket) -> float:
-    """The round trip of the handshake in ms, as the kernel measured it; 0 if it could not, as a packet was sent twice."""
-    information = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCPI_RTT + 4)
-    (microseconds,) = struct.unpack_from("=I", information, _TCPI_RTT)
-    return float(microseconds) / 1000
+def _reach_address(target: Target, act: Connect | Datagram, probe: Probe, timeout: float, call: Call | None) -> Outcome:
+    if isinstance(act, Connect):
+        return connect_to(target, act, probe, timeout, call)
+    return send_to(target, act, probe, timeout, call)
 
 
 def _resolve(act: Lookup, probe: Probe) -> Outcome:
@@ -131,12 +91,12 @@ def _resolve(act: Lookup, probe: Probe) -> Outcome:
     return Outcome(answers=tuple(address[0] for _family, address in found), rtt_ms=round(rtt_ms, 3))
 
 
-def _lookup(name: str, probe: Probe) -> list[_Target]:
+def _lookup(name: str, probe: Probe) -> list[Target]:
     """All addresses by the resolver of libc, in its order.
 
     It can't be interrupted, so it works in a thread that is left behind when the time is over; it ends with the process.
     """
-    answer: queue.SimpleQueue[list[_Target] | OSError] = queue.SimpleQueue()
+    answer: queue.SimpleQueue[list[Target] | OSError] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
@@ -150,39 +110,7 @@ def _lookup(name: str, probe: Probe) -> list[_Target]:
     try:
         found = answer.get(timeout=probe.timeout)
     except queue.Empty:
-        raise _Failed(f"no answer from a name server within {seconds(probe.timeout)}") from None
+        raise Failed(f"no answer from a name server within {seconds(probe.timeout)}") from None
     if isinstance(found, OSError):
-        raise _Failed(_LOOKUP_ERRORS.get(found.errno or 0) or str(found.strerror))
+        raise Failed(_LOOKUP_ERRORS.get(found.errno or 0) or str(found.strerror))
     return found
-
-
-def _numeric(address: IPAddress) -> _Target:
-    """The index of a link-local address's interface is looked up in the namespace in which we are."""
-    try:
-        found = socket.getaddrinfo(str(address), None, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        raise _Fault(f"there is no interface for {address}") from None
-    return found[0][0], found[0][4]
-
-
-def _bind(sock: socket.socket, probe: Probe) -> None:
-    if probe.source is None:
-        return
-    try:
-        sock.bind(_numeric(probe.source)[1])
-    except OSError as error:
-        if error.errno == errno.EADDRNOTAVAIL:
-            raise _Fault(f"source {probe.source} is no address of this namespace") from None
-        raise _Fault(f"source {probe.source} can't be used ({error.strerror})") from None
-
-
-def _family(address: IPAddress) -> int:
-    return socket.AF_INET if address.version == 4 else socket.AF_INET6
-
-
-def _refusal(error: OSError) -> Exception:
-    return _Fault(explain(error)) if error.errno in _OUT_OF_RESOURCES else _Failed(explain(error))
-
-
-def _silence(probe: Probe) -> str:
-    return f"no answer within {seconds(probe.timeout)}"

@@ -149,7 +149,7 @@ def echo(sock: socket.socket, timeout: float) -> tuple[float | None, str | None]
     """One echo over a connected socket of open_echo: the round trip in ms, or an error; neither if nobody answered."""
     request = _Request(sock)
     report_icmp_errors(sock)
-    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    stamp_arrivals(sock)
     deadline = time.monotonic() + timeout
     sent = time.time_ns()
     try:
@@ -173,10 +173,14 @@ def echo(sock: socket.socket, timeout: float) -> tuple[float | None, str | None]
             # What woke us was an error that concerns another packet to the same address.
             continue
         if request.answered_by(answer):
-            return max(0.0, (_arrival(ancillary) - sent) / 1e6), None
+            return max(0.0, (arrived_at(ancillary) - sent) / 1e6), None
 
 
-def _arrival(ancillary: t.Iterable[tuple[int, int, bytes]]) -> int:
+def stamp_arrivals(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+
+
+def arrived_at(ancillary: t.Iterable[tuple[int, int, bytes]]) -> int:
     """When the kernel took the packet in, ns since the epoch; with many probes at once we come to look at it only later."""
     for level, kind, data in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):

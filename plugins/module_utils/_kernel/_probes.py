@@ -15,11 +15,13 @@ import time
 import typing as t
 
 from .._errors import Problem
-from .._probe import PAUSE, Connect, Lookup, Outcome, Ping, Probe, longest, meets
+from .._probe import PAUSE, Connect, Datagram, Lookup, Outcome, Ping, Probe, longest, lost_answer, meets
 from .._values import NamespaceRef
 from ._attempts import attempt
-from ._echo import open_echo
+from ._echo import explain, open_echo
+from ._heard import Call, Heard
 from ._inside import Child, bind_files, enter, reap, spawn, unshare_mounts
+from ._listening import Place, listening
 
 CHILDREN = 32
 THREADS = 16
@@ -60,22 +62,46 @@ def rehearse(batches: t.Sequence[Batch]) -> None:
         raise Problem(f"nothing was sent, {outcome.error}")
 
 
-def run(batches: t.Sequence[Batch]) -> dict[int, Outcome]:
+def run(batches: t.Sequence[Batch], far_ends: t.Sequence[Place] = ()) -> dict[int, Outcome]:
     """The last outcome of every probe, by its place in the task.
 
-    Raises a Problem for a namespace that can't be entered, or whose files can't be bound.
+    Raises a Problem for a namespace that can't be entered, or whose files can't be bound, and for a far end that can't be
+    opened; in that last case nothing has been sent.
     """
-    return _carry_out([_job(batch) for batch in batches])
+    probes = {place: probe for batch in batches for place, probe in batch.probes}
+    heard = Heard(max(probes, default=0) + 1)
+    try:
+        with listening(far_ends, heard) as watch:
+            outcomes = _carry_out([_job(batch, heard) for batch in batches if batch.probes])
+        return {
+            place: _last_word(probes[place], outcome, Call(heard, place, outcome.attempt), watch.lost)
+            for place, outcome in outcomes.items()
+        }
+    finally:
+        heard.close()
 
 
-def probe_until_met(probe: Probe) -> Outcome:
-    outcome = attempt(probe)
-    for _retry in range(probe.retries):
+def _last_word(probe: Probe, outcome: Outcome, call: Call, lost: str | None) -> Outcome:
+    """An error is only one if nothing arrived, and somebody was there to hear it, until the very end."""
+    if probe.far_end is None or outcome.error is None or outcome.fault or outcome.seen is not None:
+        return outcome
+    if lost is not None:
+        return dataclasses.replace(outcome, error=lost, fault=True)
+    arrival = call.arrival
+    if arrival is None:
+        return outcome
+    why = explain(OSError(arrival.errno, "")) if arrival.errno else ""
+    return dataclasses.replace(outcome, error=lost_answer(probe, arrival.seen, why), seen=arrival.seen)
+
+
+def probe_until_met(place: int, probe: Probe, heard: Heard) -> Outcome:
+    for number in range(1, probe.retries + 2):
+        if number > 1:
+            time.sleep(min(PAUSE, probe.timeout))
+        outcome = attempt(probe, Call(heard, place, number) if probe.far_end else None)
         if meets(probe, outcome):
             break
-        time.sleep(min(PAUSE, probe.timeout))
-        outcome = attempt(probe)
-    return outcome
+    return dataclasses.replace(outcome, attempt=number)
 
 
 def _open_echoes(batch: Batch) -> None:
@@ -90,7 +116,7 @@ def _open_echoes(batch: Batch) -> None:
             ) from None
 
 
-def _work_through(batch: Batch, send: _Send) -> None:
+def _work_through(batch: Batch, heard: Heard, send: _Send) -> None:
     """What a child does. Only after it has entered the namespace does it start threads, which inherit that."""
     if batch.origin.kind != "host":
         enter(batch.origin, batch.descriptor)
@@ -102,7 +128,7 @@ def _work_through(batch: Batch, send: _Send) -> None:
             bind_files(batch.origin)
         _set_resolver_timeout(max(probe.timeout for probe in named))
     with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
-        futures = {pool.submit(probe_until_met, probe): place for place, probe in batch.probes}
+        futures = {pool.submit(probe_until_met, place, probe, heard): place for place, probe in batch.probes}
         for future in concurrent.futures.as_completed(futures):
             send(_outcome(futures[future], future.result()))
 
@@ -112,7 +138,8 @@ def _named(batch: Batch) -> list[Probe]:
     return [
         probe
         for _place, probe in batch.probes
-        if isinstance(probe.act, Lookup) or (isinstance(probe.act, Connect) and isinstance(probe.act.host, str))
+        if isinstance(probe.act, Lookup)
+        or (isinstance(probe.act, (Connect, Datagram)) and isinstance(probe.act.host, str))
     ]
 
 
@@ -122,9 +149,9 @@ def _set_resolver_timeout(seconds: float) -> None:
     os.environ["RES_OPTIONS"] = f"{os.environ.get('RES_OPTIONS', '')} timeout:{each} attempts:2".strip()
 
 
-def _job(batch: Batch) -> _Job:
+def _job(batch: Batch, heard: Heard) -> _Job:
     return _Job(
-        work=lambda send: _work_through(batch, send),
+        work=lambda send: _work_through(batch, heard, send),
         places=tuple(place for place, _probe in batch.probes),
         limit=longest([probe for _place, probe in batch.probes], THREADS) + GRACE,
     )

@@ -12,17 +12,21 @@ import pytest
 from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
 from ansible_collections.nslab.linux.plugins.module_utils._probe import (
     Connect,
+    Datagram,
+    Door,
     Expectation,
+    FarEnd,
     Lookup,
     Outcome,
     Ping,
     Probe,
+    doors,
     failure_text,
     longest,
     meets,
-    parse_probes,
     report,
 )
+from ansible_collections.nslab.linux.plugins.module_utils._probe_grammar import parse_probes
 from ansible_collections.nslab.linux.plugins.module_utils._values import HOST, NamespaceRef
 
 SILENCE = Outcome(error="no answer within 2 s")
@@ -35,8 +39,12 @@ def option(**given):
         "from": "host",
         "ping": None,
         "tcp": None,
+        "udp": None,
         "resolve": None,
         "expect": "success",
+        "listen": None,
+        "listen_port": None,
+        "seen_as": None,
         "source": None,
         "timeout": 2.0,
         "retries": 2,
@@ -83,6 +91,9 @@ def test_a_probe_starts_in_any_kind_of_namespace(text, origin):
         ({"tcp": "[fd00::1]:65535"}, Connect(ip("fd00::1"), 65535), "tcp [fd00::1]:65535"),
         ({"tcp": "[fe80::1%eth0]:1"}, Connect(ip("fe80::1%eth0"), 1), "tcp [fe80::1%eth0]:1"),
         ({"tcp": "web.example:443"}, Connect("web.example", 443), "tcp web.example:443"),
+        ({"udp": "10.0.0.1:53"}, Datagram(ip("10.0.0.1"), 53), "udp 10.0.0.1:53"),
+        ({"udp": "[fd00:0::1]:1"}, Datagram(ip("fd00::1"), 1), "udp [fd00::1]:1"),
+        ({"udp": "web.example:53"}, Datagram("web.example", 53), "udp web.example:53"),
         ({"resolve": "web.example"}, Lookup("web.example"), "resolve web.example"),
         ({"resolve": "web.example."}, Lookup("web.example."), "resolve web.example."),
         ({"resolve": "_sip._tcp.4you"}, Lookup("_sip._tcp.4you"), "resolve _sip._tcp.4you"),
@@ -100,6 +111,33 @@ def test_expectations():
     assert parse(resolve="web.example", expect="fd00:0::1").expect == Expectation(address=ip("fd00::1"))
 
 
+def test_a_far_end_listens_on_the_probed_port_unless_told_otherwise():
+    red = NamespaceRef("name", "red")
+    assert parse(udp="10.0.0.1:53").far_end is None
+    assert parse(udp="10.0.0.1:53", listen="red").far_end == FarEnd(red, 53)
+    assert parse(tcp="web.example:8080", listen="host", listen_port=80).far_end == FarEnd(HOST, 80)
+
+
+@pytest.mark.parametrize(
+    ("given", "opened"),
+    [
+        ({"udp": "10.0.0.1:53"}, [("udp", 4)]),
+        ({"tcp": "[fd00::1]:53"}, [("tcp", 6)]),
+        ({"tcp": "web.example:53"}, [("tcp", 4), ("tcp", 6)]),
+        ({"udp": "web.example:53", "source": "fd00::9"}, [("udp", 6)]),
+    ],
+)
+def test_a_far_end_is_opened_for_each_family_in_which_the_probe_may_come(given, opened):
+    red = NamespaceRef("name", "red")
+    assert doors(parse(**given, listen="red", listen_port=5)) == [Door(red, *which, 5) for which in opened]
+    assert doors(parse(**given)) == []
+
+
+@pytest.mark.parametrize("address", ["198.51.100.2", "fd00::2", "fe80::1"])
+def test_the_address_that_a_far_end_shall_see(address):
+    assert parse(tcp="web.example:80", seen_as=address).expect == Expectation(seen=ip(address))
+
+
 def test_a_source_may_go_with_a_name_whose_family_is_not_known_yet():
     assert parse(tcp="web.example:80", source="10.0.0.9").source == ip("10.0.0.9")
 
@@ -107,7 +145,7 @@ def test_a_source_may_go_with_a_name_whose_family_is_not_known_yet():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({}, "does not say what to try.*ping, tcp, resolve"),
+        ({}, "does not say what to try.*ping, tcp, udp, resolve"),
         ({"ping": "10.0.0.1", "tcp": "10.0.0.1:80"}, "ping and tcp at once"),
         ({"ping": "10.0.0.1", "tcp": "a:1", "resolve": "b"}, "ping and tcp and resolve at once"),
         ({"ping": ""}, "'' is no IP address"),
@@ -160,6 +198,37 @@ def test_a_source_may_go_with_a_name_whose_family_is_not_known_yet():
         ({"ping": "10.0.0.1", "source": "fd00::1"}, "not of one family"),
         ({"tcp": "[fd00::1]:80", "source": "10.0.0.1"}, "not of one family"),
         ({"resolve": "web.example", "source": "10.0.0.1"}, "resolve has no source"),
+        ({"udp": "10.0.0.1:53", "tcp": "10.0.0.1:53"}, "tcp and udp at once"),
+        ({"udp": "10.0.0.1"}, "udp '10.0.0.1' is not complete.*HOST:PORT"),
+        ({"udp": "10.0.0.1:0"}, "udp '10.0.0.1:0' has no valid port"),
+        ({"udp": "fd00::1:53"}, r"udp 'fd00::1:53' is ambiguous.*in brackets"),
+        ({"udp": "224.0.0.1:53"}, "udp '224.0.0.1' is not the address of one host"),
+        ({"udp": "fe80::1:53"}, "ambiguous"),
+        ({"udp": "[fe80::1]:53"}, "link-local.*fe80::1%eth0"),
+        ({"udp": "10.0.0.1:53", "source": "fd00::1"}, "source fd00::1 and udp 10.0.0.1:53 are not of one family"),
+        ({"udp": "10.0.0.1:53", "expect": "10.0.0.1"}, "only resolve can give"),
+        ({"ping": "10.0.0.1", "listen": "red"}, "listen is for tcp and udp: leave it out"),
+        ({"resolve": "a", "listen": "red"}, "listen is for tcp and udp: leave it out"),
+        ({"udp": "10.0.0.1:53", "listen": "a b"}, "listen: .*'a b' is not allowed"),
+        ({"udp": "10.0.0.1:53", "listen": "pid:0"}, "listen: .*'pid:0'"),
+        ({"udp": "10.0.0.1:53", "listen": ""}, "listen: "),
+        ({"udp": "10.0.0.1:53", "listen": "red", "listen_port": 0}, "listen_port 0 is no valid port"),
+        ({"udp": "10.0.0.1:53", "listen": "red", "listen_port": 65536}, "listen_port 65536 is no valid port"),
+        ({"udp": "10.0.0.1:53", "listen": "red", "listen_port": -1}, "listen_port -1 is no valid port"),
+        ({"udp": "10.0.0.1:53", "listen_port": 53}, "listen_port 53 without listen"),
+        ({"ping": "10.0.0.1", "seen_as": "10.0.0.1"}, "seen_as needs a far end that can tell: use tcp or udp"),
+        ({"resolve": "a", "seen_as": "10.0.0.1"}, "seen_as needs a far end that can tell"),
+        ({"udp": "10.0.0.1:53", "seen_as": "host"}, "seen_as 'host' is no IP address"),
+        ({"udp": "10.0.0.1:53", "seen_as": "10.0.0.1/24"}, "seen_as '10.0.0.1/24' is no IP address"),
+        ({"udp": "10.0.0.1:53", "seen_as": "0.0.0.0"}, "not the address of one host"),
+        ({"udp": "10.0.0.1:53", "seen_as": "ff02::1"}, "not the address of one host"),
+        (
+            {"udp": "[fd00::1]:53", "seen_as": "10.0.0.1"},
+            r"seen_as 10.0.0.1 and udp \[fd00::1\]:53 are not of one family",
+        ),
+        ({"tcp": "a:80", "seen_as": "fe80::1%eth0"}, "names an interface"),
+        ({"tcp": "a:80", "seen_as": "10.0.0.1", "expect": "failure"}, "expect failure and seen_as contradict"),
+        ({"tcp": "a:80", "seen_as": "10.0.0.1", "expect": "maybe"}, "expect 'maybe' is unknown"),
         ({"from": "a b", "ping": "10.0.0.1"}, "'a b' is not allowed"),
         ({"from": "pid:0", "ping": "10.0.0.1"}, "'pid:0'"),
         ({"from": "docker:web", "ping": "10.0.0.1"}, "reserved word"),
@@ -196,6 +265,28 @@ def test_an_outcome_meets_an_expectation(expect, outcome, met):
     assert meets(parse(resolve="web.example", expect=expect), outcome) is met
 
 
+@pytest.mark.parametrize(
+    ("given", "outcome", "met"),
+    [
+        ({}, Outcome(answers=("10.0.0.1:53",), seen="10.0.0.9"), True),
+        ({"seen_as": "198.51.100.2"}, Outcome(answers=("10.0.0.1:53",), seen="198.51.100.2"), True),
+        ({"seen_as": "198.51.100.2"}, Outcome(answers=("10.0.0.1:53",), seen="10.0.0.9"), False),
+        ({"seen_as": "198.51.100.2"}, Outcome(answers=("10.0.0.1:53",)), False),
+        ({"expect": "failure"}, SILENCE, True),
+        ({"expect": "failure"}, Outcome(error="arrived, unanswered", seen="10.0.0.9"), False),
+        ({}, Outcome(error="arrived, unanswered", seen="10.0.0.9"), False),
+        ({"expect": "failure"}, UNSENT, False),
+    ],
+)
+def test_what_a_far_end_saw_has_its_say(given, outcome, met):
+    assert meets(parse(udp="10.0.0.1:53", listen="red", **given), outcome) is met
+
+
+def test_an_address_that_a_far_end_saw_is_compared_as_an_address():
+    outcome = Outcome(answers=("[fd00::1]:53",), seen="fd00::2")
+    assert meets(parse(udp="[fd00::1]:53", listen="red", seen_as="fd00:0:0::2"), outcome)
+
+
 def test_the_report_of_a_ping_that_was_answered():
     probe = parse(**{"from": "red", "ping": "10.0.0.1"})
     assert report(probe, Outcome(answers=("10.0.0.1",), rtt_ms=0.1)) == {
@@ -205,6 +296,7 @@ def test_the_report_of_a_ping_that_was_answered():
         "result": "10.0.0.1",
         "rtt_ms": 0.1,
         "error": None,
+        "seen": None,
     }
 
 
@@ -220,7 +312,7 @@ def test_the_report_of_an_expected_failure_says_why_it_failed():
 
 def test_the_report_of_a_probe_that_was_not_sent_knows_nothing():
     found = report(parse(resolve="web.example"), None)
-    assert [found[key] for key in ("ok", "result", "rtt_ms", "error")] == [None, None, None, None]
+    assert [found[key] for key in ("ok", "result", "rtt_ms", "error", "seen")] == [None] * 5
     assert found["what"] == "resolve web.example"
 
 
@@ -229,6 +321,7 @@ def test_the_report_of_a_probe_that_was_not_sent_knows_nothing():
     [
         ({"ping": "10.0.0.1", "expect": "failure"}, ["10.0.0.1"], "10.0.0.1 answered, but failure was expected"),
         ({"tcp": "a:80", "expect": "failure"}, ["10.0.0.1:80"], "10.0.0.1:80 accepted, but failure was expected"),
+        ({"udp": "a:53", "expect": "failure"}, ["10.0.0.1:53"], "10.0.0.1:53 answered, but failure was expected"),
         ({"resolve": "a", "expect": "failure"}, ["10.0.0.1"], "resolves to 10.0.0.1, but failure was expected"),
         (
             {"resolve": "a", "expect": "fd00::1"},
@@ -242,6 +335,21 @@ def test_the_report_of_a_success_that_was_not_the_expected_one_says_so(given, an
     assert found["ok"] is False
     assert found["result"] == (answers if "resolve" in given else answers[0])
     assert found["error"] == error
+
+
+def test_the_report_tells_what_the_far_end_saw_instead():
+    probe = parse(udp="198.51.100.1:53", listen="outside", seen_as="198.51.100.2")
+    found = report(probe, Outcome(answers=("198.51.100.1:53",), rtt_ms=1.0, seen="10.0.0.2"))
+    assert (found["ok"], found["seen"]) == (False, "10.0.0.2")
+    assert found["error"] == "the far end saw 10.0.0.2, not 198.51.100.2"
+
+
+def test_the_report_of_what_arrived_although_failure_was_expected():
+    lost = Outcome(error="arrived in red from 10.0.0.2, but no answer came back within 2 s", seen="10.0.0.2")
+    found = report(parse(udp="10.0.0.1:53", listen="red", expect="failure"), lost)
+    assert (found["ok"], found["error"]) == (False, "arrived in red from 10.0.0.2, but failure was expected")
+    assert report(parse(udp="10.0.0.1:53", listen="red"), lost)["error"] == lost.error
+    assert report(parse(udp="10.0.0.1:53", listen="red", expect="failure"), UNSENT)["error"] == UNSENT.error
 
 
 def test_failures_are_told_in_an_aligned_table():
