@@ -11,17 +11,20 @@ short_description: Let namespaces out to the network through NAT
 version_added: 0.1.0
 description:
   - Makes a router of the host, or of a namespace, so that what is behind it reaches the outside although no one out
-    there has a route back. Packets that leave by the uplink get the router's own address (masquerading).
-  - One task is one rule set with a O(name). A router may have many, for different networks behind it.
+    there has a route back. Packets that leave by the uplink get the router's own address (masquerading), or one that
+    is chosen. With O(publish) services behind the router are reached at a port of the router.
+  - One task is one rule set with a O(name). A router may have many, for different networks behind it. Both families
+    are handled, IPv4 and IPv6.
   - Sets two things. Firewall rules in an nftables table of our own, C(inet nslab), changed in one step so that no
     packet meets half of them; and the kernel's switches that let a router forward.
   - The firewall part lets the interfaces O(inside) talk to each other and to the uplink, and lets from the uplink in
-    what O(inbound) allows.
+    what O(inbound) and O(publish) allow.
   - Rules, chains and tables of others are never changed. Switches that a rule set turned on are recorded under
     C(/run/nslab), with the rule sets that use them; the last one to be removed puts them back, if nobody has changed
     them since.
+  - After a change, what the kernel remembers of the flows concerned (conntrack) is flushed, so that they meet the new
+    rules with their next packet.
   - When a step fails, what the task has done so far is undone.
-  - Only IPv4 is handled.
 extends_documentation_fragment:
   - nslab.linux.attributes
   - nslab.linux.attributes.changes
@@ -42,8 +45,9 @@ options:
     default: present
   sources:
     description:
-      - Networks behind the router whose packets get its address, in CIDR form. Only IPv4.
-      - Left out, it is every network on the interfaces O(inside).
+      - Networks behind the router whose packets get its address, in CIDR form, IPv4 and IPv6.
+      - Left out, it is every network on the interfaces O(inside); of IPv4, and of IPv6 if one of these interfaces has
+        an address of it that is not link-local.
       - One of O(sources) and O(inside) is required for O(state=present).
     type: list
     elements: str
@@ -57,7 +61,8 @@ options:
   uplink:
     description:
       - Interfaces of the router towards the outside, by name.
-      - V(auto) is the one that carries the default route at the time of the task.
+      - V(auto) is the one that carries the default route at the time of the task, for each family its own. If only
+        one of two families has a default route, the other has no way out, and a warning says so.
       - V(any) is every interface that is not O(inside).
     type: list
     elements: str
@@ -65,10 +70,18 @@ options:
   mode:
     description:
       - V(masquerade) gives packets that leave the address that the uplink has at that time.
+      - V(snat) gives them an address of O(to_source), which does not change with the uplink's.
       - V(none) leaves addresses as they are. It only forwards, and is for networks to which the outside has a route.
     type: str
-    choices: [masquerade, none]
+    choices: [masquerade, snat, none]
     default: masquerade
+  to_source:
+    description:
+      - The addresses that packets get with O(mode=snat), at most one of each family. One is needed for each family in
+        O(sources).
+      - An address that no link of the router holds has to be routed to it by somebody else; a warning says so.
+    type: list
+    elements: str
   inbound:
     description:
       - What may come in from the uplink.
@@ -77,23 +90,71 @@ options:
     type: str
     choices: [established, any]
     default: established
+  publish:
+    description:
+      - Services behind the router that are reached at a port of the router, from outside, from the router itself, and
+        from the interfaces O(inside) (where the router's address stands for the client's, or the answer would not find
+        back).
+      - Left out or empty, none is. What is no longer listed is taken back.
+      - A port has one target. It is an error, which names the other, to publish it twice, in another rule set too.
+      - At C(127.0.0.1) and C(::1) nothing is published, since the kernel forwards nothing from there.
+      - A service of the router itself that listens on such a port is no longer reached there.
+    type: list
+    elements: dict
+    suboptions:
+      protocol:
+        description:
+          - The transport protocol.
+        type: str
+        choices: [tcp, udp]
+        default: tcp
+      port:
+        description:
+          - The port of the router, V(8080), or a range, V(5000-5010).
+        type: str
+        required: true
+      address:
+        description:
+          - The address of the router at which the port is published, of the family of O(publish[].to).
+          - Left out, it is any of the router's.
+        type: str
+      to:
+        description:
+          - The address of the service, IPv4 or IPv6, in O(sources) if these are given.
+        type: str
+        required: true
+      to_port:
+        description:
+          - The port of the service. For a range it is the first, or a range of as many; at most 1024 ports lead to
+            other numbers than their own.
+          - Left out, the port number stays the same.
+        type: str
   ip_forward:
     description:
-      - How the kernel is told to forward.
-      - V(interface) turns it on only for O(inside) and the uplink (C(net.ipv4.conf.NAME.forwarding)). Where this
-        turned it on for the uplink, new connections that enter there for anything but O(inside) are dropped, so that
-        the host does not become a router for its neighbours.
-      - V(global) turns on C(net.ipv4.ip_forward), that is, all interfaces.
+      - How the kernel is told to forward, for the families in use.
+      - V(interface) turns it on only for O(inside) and the uplink (C(net.ipv4.conf.NAME.forwarding),
+        C(net.ipv6.conf.NAME.force_forwarding)). Where this turned it on for the uplink, new connections that enter
+        there for anything but O(inside) are dropped, so that the host does not become a router for its neighbours.
+      - Before Linux 6.17 the kernel has no such switch for IPv6. There C(net.ipv6.conf.all.forwarding) is turned on,
+        with a warning.
+      - V(global) turns on C(net.ipv4.ip_forward) and C(net.ipv6.conf.all.forwarding), that is, all interfaces.
+      - A link that takes router advertisements would lose its IPv6 default route when
+        C(net.ipv6.conf.all.forwarding) is turned on. Its C(accept_ra) is set to 2 first, with a warning.
       - V(keep) changes no switch. Use it if forwarding is on already or managed elsewhere.
     type: str
     choices: [interface, global, keep]
     default: interface
 notes:
-  - An accept in our table does not override a drop in that of another firewall. If Docker, ufw or firewalld drops
-    what is forwarded on the host, allow it there.
+  - Not touched are the tables, chains and rules of others, their flows, the bridge's switches
+    C(net.bridge.bridge-nf-call-*), and every other interface. Nothing is opened in another firewall.
   - The interfaces and the default route that the task needs must exist. In check mode a missing one is assumed to be
     coming, with a warning.
+  - What has drifted (a rule gone or added in our chains, a switch turned off, another default route) is put right by
+    the next run, which changes only that.
   - Look at the rules with C(nft list table inet nslab).
+  - In a printed operation, flows are flushed with C(conntrack) of conntrack-tools; the module itself does not need it.
+  - With C(net.bridge.bridge-nf-call-iptables) on, a service that is plugged into a bridge does not reach itself by its
+    published port; its neighbours do.
   - The rules do not outlive a reboot.
 seealso:
   - module: nslab.linux.ns_route
@@ -194,6 +255,36 @@ EXAMPLES = r"""
     mode: none
     inbound: any
 
+- name: Publish a web server in blue at port 8080 of the router, and its DNS at one address
+  nslab.linux.ns_nat:
+    name: lan
+    netns: router
+    inside: [lan]
+    uplink: [wan]
+    publish:
+      - {port: "8080", to: 10.4.0.2, to_port: "80"}
+      - {port: "53", protocol: udp, address: 10.3.0.2, to: 10.4.0.2}
+
+- name: A dual stack bridge
+  nslab.linux.bridge:
+    name: br1
+    addresses: [10.5.0.1/24, "fd00:5::1/64"]
+
+- name: Let both families out, the published service too
+  nslab.linux.ns_nat:
+    name: dual
+    sources: [10.5.0.0/24, "fd00:5::/64"]
+    publish:
+      - {port: "443", to: 10.5.0.2}
+      - {port: "443", to: "fd00:5::2"}
+
+- name: Give what leaves an address that stays
+  nslab.linux.ns_nat:
+    name: lab
+    inside: [br0]
+    mode: snat
+    to_source: [198.51.100.2]
+
 - name: Remove a rule set
   nslab.linux.ns_nat:
     name: red
@@ -211,15 +302,16 @@ nat:
       type: dict
       contains:
         ipv4:
-          description: Names of the interfaces. Empty when every interface that is not O(inside) is one.
+          description: Names of the interfaces. Empty when every interface that is not O(inside) is one, and when the
+            rule set does not handle the family.
           type: list
           elements: str
         ipv6:
-          description: Always empty, since only IPv4 is handled.
+          description: As RV(nat.uplink.ipv4).
           type: list
           elements: str
     rules:
-      description: The rules of this rule set, as C(nft) writes them.
+      description: The rules of this rule set, as C(nft) writes them, and the elements of the maps of published ports.
       type: list
       elements: str
     sysctls:

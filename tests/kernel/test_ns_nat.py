@@ -305,6 +305,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"inside": ["to-blue"], "mode": "none"},
     {"inside": ["to-red"], "ip_forward": "keep"},
     {"inside": ["to-red"], "ip_forward": "global", "mode": "none", "inbound": "any"},
+    {"inside": ["to-red"], "mode": "snat", "to_source": [Outside.HOST4], "publish": [{"port": "80-81", "to": RED}]},
 ]
 
 

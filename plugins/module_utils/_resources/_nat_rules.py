@@ -152,12 +152,8 @@ class RuleSet:
 
 
 _SETS = (*GUARDED.values(), "inside")
-_MAPS = {
-    "fwd_oif": (IFNAME, VERDICT),
-    "post_iif": (IFNAME, VERDICT),
-    MAP[4]: (PROTOCOL_AND_PORT, IPV4_AND_PORT),
-    MAP[6]: (PROTOCOL_AND_PORT, IPV6_AND_PORT),
-}
+_MAPS = {"fwd_oif": (IFNAME, VERDICT), "post_iif": (IFNAME, VERDICT)}
+_PUBLISH_MAPS = {MAP[4]: (PROTOCOL_AND_PORT, IPV4_AND_PORT), MAP[6]: (PROTOCOL_AND_PORT, IPV6_AND_PORT)}
 _BASE = (
     Chain(
         "postrouting",
@@ -255,6 +251,7 @@ def laid(
     if not others and not inside:
         return None
     publishes = any(elements.get(each) for each in MAP.values()) or any(c.name.startswith("pub_") for c in others)
+    maps = {**_MAPS, **_PUBLISH_MAPS} if publishes else _MAPS
     return dataclasses.replace(
         observed,
         chains=(*_BASE, *(_publishing(others) if publishes else ()), *others),
@@ -263,8 +260,8 @@ def laid(
             *(Set(each, IFNAME, tuple(elements.get(each, ()))) for each in _SETS),
         ),
         maps=(
-            *(each for each in observed.maps if each.name not in _MAPS),
-            *(Map(each, key, data, tuple(elements.get(each, ()))) for each, (key, data) in _MAPS.items()),
+            *(each for each in observed.maps if each.name not in {**_MAPS, **_PUBLISH_MAPS}),
+            *(Map(each, key, data, tuple(elements.get(each, ()))) for each, (key, data) in maps.items()),
         ),
         comment="network namespaces, see nslab.linux.ns_nat",
         dormant=False,
