@@ -200,25 +200,16 @@ EXAMPLES = r"""
     rename: eth1
     state: absent
 
-- name: Have it listen to everything, where it is
-  nslab.linux.ns_link:
-    name: tap0
-    promisc: true
-    up: true
-
 - name: A bridge for the tap
   nslab.linux.bridge:
     name: br0
 
-- name: Plug the tap in
+- name: Plug the tap in, where it is, and have it listen to everything
   nslab.linux.ns_link:
     name: tap0
     master: br0
-
-- name: Pull it out again
-  nslab.linux.ns_link:
-    name: tap0
-    master: ""
+    promisc: true
+    up: true
 
 - name: Hand an interface on, from one namespace to another
   nslab.linux.ns_link:
