@@ -22,9 +22,12 @@ cd "$copy"
 git init --quiet
 git add --all
 
-# ansible-test makes virtual environments for its checks and fetches get-pip.py for them once. Ours seeds them from the
-# interpreter's own ensurepip, so that a machine which reaches a package index but nothing else can run them too.
-get_pip=$HOME/.ansible/test/cache/get_pip_24_2.py
+# ansible-test makes virtual environments for its checks and fetches get-pip.py for them once, under the version that it
+# names. Ours seeds them from the interpreter's own ensurepip, so that a machine which reaches a package index but
+# nothing else can run them too.
+internal=$("$VIRTUAL_ENV/bin/python" -c 'import ansible_test; print(ansible_test.__path__[0])')/_internal
+version=$(sed -n "s/^ *pip='\(.*\)',$/\1/p" "$internal/python_requirements.py")
+get_pip=$HOME/.ansible/test/cache/get_pip_${version//./_}.py
 if [[ ! -e $get_pip ]]; then
     mkdir -p "$(dirname "$get_pip")"
     cp "$NSLAB_CHECKOUT/scripts/get_pip.py" "$get_pip"
@@ -32,13 +35,8 @@ fi
 
 # The import and compile checks run on every Python of a managed host that is here. A shim that answers for an
 # interpreter which is not chosen breaks them: they get links to real ones, and a PATH without shims.
-real_python() {
-    "$1" -c 'import sys; print(getattr(sys, "_base_executable", "") or sys.executable)' 2>/dev/null && return
-    command -v pyenv >/dev/null || return
-    local version
-    version=$(pyenv whence "$1" | tail -n1)
-    [[ -n $version ]] && echo "$(pyenv prefix "$version")/bin/$1"
-}
+# shellcheck source=scripts/python.sh
+source "$NSLAB_CHECKOUT/scripts/python.sh"
 pythons=$GATE/pythons
 mkdir -p "$pythons"
 for name in python3.9 python3.10 python3.11 python3.12 python3.13; do

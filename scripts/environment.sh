@@ -15,10 +15,8 @@ stop() {
     exit 1
 }
 
-# The real path of an interpreter: a shim on the PATH is asked what it runs.
-real_python() {
-    "$1" -c 'import sys; print(sys.executable)' 2>/dev/null
-}
+# shellcheck source=scripts/python.sh
+source "$checkout/scripts/python.sh"
 
 # The interpreter for everything here. 3.11 first, because that is where ansible-core 2.19 begins.
 choose_python() {
@@ -58,9 +56,17 @@ find_python() {
 }
 
 # environment NAME: makes .cache/environments/NAME from tests/requirements/NAME.txt, unless it stands as it should.
+# environment NAME@3.9: the same for another Python. Where that is not here it says so, and makes none.
 environment() {
-    local name=$1 directory=$cache/environments/$1 log=$cache/logs/environment-$1.log key
-    key=$({ "$python" -c 'import sys; print(sys.version, sys.base_prefix)'; cat "$checkout/tests/requirements/lab.txt" "$checkout/tests/requirements/$name.txt"; } | sha256sum)
+    local name=$1 directory=$cache/environments/$1 log=$cache/logs/environment-$1.log requirements key
+    local interpreter=$python version=${1#"${1%@*}"}
+    requirements=$checkout/tests/requirements/${name%@*}.txt
+    if [[ -n $version ]] && ! { interpreter=$(real_python "python${version#@}") && has_venv "$interpreter"; }; then
+        step "$(python_hint "${version#@}"); what needs it is not run"
+        rm -rf "$directory"
+        return
+    fi
+    key=$({ "$interpreter" -c 'import sys; print(sys.version, sys.base_prefix)'; cat "$checkout/tests/requirements/lab.txt" "$requirements"; } | sha256sum)
     if [[ $(cat "$directory/complete" 2>/dev/null) == "$key" ]]; then
         return
     fi
@@ -68,8 +74,8 @@ environment() {
     mkdir -p "$cache/logs"
     rm -rf "$directory"
     {
-        "$python" -m venv "$directory" &&
-            "$directory/bin/pip" install --no-compile --disable-pip-version-check -r "$checkout/tests/requirements/$name.txt"
+        "$interpreter" -m venv "$directory" &&
+            "$directory/bin/pip" install --no-compile --disable-pip-version-check -r "$requirements"
     } >"$log" 2>&1 || stop "pip could not make the environment \"$name\": $(grep -m1 '^ERROR' "$log" || tail -n1 "$log") (all of it: ${log#"$checkout"/})"
     printf '%s\n' "$key" >"$directory/complete"
 }
@@ -92,4 +98,11 @@ link_collection() {
     ln -sfn "$checkout" "$cache/ansible_collections/nslab/linux"
     export ANSIBLE_COLLECTIONS_PATH=$cache
     export ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false
+}
+
+# ansible_for_itself NAME: a person's own configuration is about other hosts; and nothing is left in the home directory.
+ansible_for_itself() {
+    mkdir -p "$cache/$1"
+    export ANSIBLE_CONFIG=$checkout/scripts/ansible.cfg ANSIBLE_HOME=$cache/$1/ansible ANSIBLE_REMOTE_TEMP=$cache/$1/tmp
+    export ANSIBLE_NOCOLOR=1 ANSIBLE_FORCE_COLOR=0
 }

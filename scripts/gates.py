@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: nslab contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the gates of ./dev test side by side and ends with a table of them.
+"""Runs the gates of ./dev test side by side and ends with a table of them; the cells of ./dev matrix likewise.
 
 A gate is a bash script in scripts/gates/. Its first comment says what it shows and what it needs:
 
     # gate: what it shows, in one line
-    # environments: the Python environments it uses, of tests/requirements/   (left out: test)
+    # environments: the Python environments it uses, of tests/requirements/   (left out: test); NAME@3.9 is one with
+                    that Python, and where it can't be had the gate is not run, which is no success
     # commands: what it calls that an operating system may lack
     # root: yes                                                               (left out: no)
 
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import fnmatch
 import os
 import re
 import shutil
@@ -33,6 +35,7 @@ from pathlib import Path
 
 CHECKOUT = Path(os.environ["NSLAB_CHECKOUT"])
 GATES = CHECKOUT / "scripts" / "gates"
+ENVIRONMENTS = CHECKOUT / ".cache" / "environments"
 LOGS = CHECKOUT / ".cache" / "gates"
 ALLOWED_SKIPS = CHECKOUT / "tests" / "allowed_skips.txt"
 
@@ -52,6 +55,9 @@ ORDER = [
     "sanity",
     "examples",
     "kernel-oldest",
+    "integration-3.9",
+    "integration-3.13",
+    "integration",
     "molecule",
     "importer",
     "lint",
@@ -77,6 +83,9 @@ class Gate:
     environments: tuple[str, ...]
     commands: tuple[str, ...]
     root: bool
+    script: Path
+    # Beside those of every gate.
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
@@ -106,10 +115,15 @@ class Outcome:
     counts: Counts = field(default_factory=Counts)
     closing_lines: list[str] = field(default_factory=list)
     note: str = ""
+    ran: bool = True
 
     @property
     def good(self) -> bool:
         return not self.complaints
+
+    @property
+    def word(self) -> str:
+        return "passed" if self.good else "FAILED" if self.ran else "not run"
 
 
 def read_gate(path: Path) -> Gate:
@@ -120,6 +134,7 @@ def read_gate(path: Path) -> Gate:
         environments=tuple(head.get("environments", "test").split()),
         commands=tuple(head.get("commands", "").split()),
         root=head.get("root") == "yes",
+        script=path,
     )
 
 
@@ -130,13 +145,16 @@ def all_gates() -> list[Gate]:
 
 
 def run(gate: Gate) -> Outcome:
+    missing = [name for name in gate.environments if not (ENVIRONMENTS / name / "complete").exists()]
+    if missing:
+        return Outcome(gate, 0, [f"for want of the Python environment {name}" for name in missing], ran=False)
     room = LOGS / gate.name
     shutil.rmtree(room, ignore_errors=True)
     room.mkdir(parents=True)
     began = time.monotonic()
     with open(room / "log", "wb") as log:
         process = subprocess.Popen(
-            ["bash", str(GATES / f"{gate.name}.sh")],
+            ["bash", str(gate.script)],
             cwd=CHECKOUT,
             env=environment(gate, room),
             stdin=subprocess.DEVNULL,
@@ -179,9 +197,10 @@ def stop(number: int, _frame: object) -> None:
 
 
 def environment(gate: Gate, room: Path) -> dict[str, str]:
-    venv = CHECKOUT / ".cache" / "environments" / gate.environments[0]
+    venv = ENVIRONMENTS / gate.environments[0]
     return {
         **os.environ,
+        **dict(gate.variables),
         "GATE": str(room),
         "PATH": f"{venv}/bin{os.pathsep}{os.environ['PATH']}",
         "VIRTUAL_ENV": str(venv),
@@ -226,22 +245,27 @@ def allowed_skips() -> list[re.Pattern[str]]:
 
 def run_all(gates: list[Gate], jobs: int) -> list[Outcome]:
     printing = threading.Lock()
+    width = name_width(gates)
 
     def one(gate: Gate) -> Outcome:
         with printing:
-            say(f"  {gate.name:<14} … {gate.title}")
+            say(f"  {gate.name:<{width}} … {gate.title}")
         outcome = run(gate)
         with printing:
-            show(outcome)
+            show(outcome, width)
         return outcome
 
     with ThreadPoolExecutor(jobs) as pool:
         return list(pool.map(one, gates))
 
 
-def show(outcome: Outcome) -> None:
+def name_width(gates: Iterable[Gate]) -> int:
+    return max([14, *(len(gate.name) for gate in gates)])
+
+
+def show(outcome: Outcome, width: int) -> None:
     name = outcome.gate.name
-    say(f"  {name:<14} {'passed' if outcome.good else 'FAILED'} after {outcome.seconds:.0f} s")
+    say(f"  {name:<{width}} {outcome.word}" + (f" after {outcome.seconds:.0f} s" if outcome.ran else ""))
     for line in outcome.closing_lines:
         say(f"    {line}")
     if not outcome.good:
@@ -249,6 +273,8 @@ def show(outcome: Outcome) -> None:
             say(f"    {complaint}")
         if len(outcome.complaints) > MOST_COMPLAINTS:
             say(f"    and {len(outcome.complaints) - MOST_COMPLAINTS} more")
+        if not outcome.ran:
+            return
         log = LOGS / name / "log"
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         say(f"    the end of {log.relative_to(CHECKOUT)}:")
@@ -256,17 +282,16 @@ def show(outcome: Outcome) -> None:
             say(f"    | {line}")
 
 
-def summary(outcomes: Iterable[Outcome], seconds: float) -> Counts:
+def summary(outcomes: list[Outcome], seconds: float) -> Counts:
     total = Counts()
+    width = name_width(outcome.gate for outcome in outcomes)
     say("")
-    say(f"{'gate':<14} {'result':<7} {'seconds':>7}  tests")
+    say(f"{'':<{width}} {'result':<7} {'seconds':>7}  tests")
     for outcome in outcomes:
         total.add(outcome.counts)
         tests = outcome.note or (str(outcome.counts) if outcome.counts.any else "")
-        say(
-            f"{outcome.gate.name:<14} {'passed' if outcome.good else 'FAILED':<7} {outcome.seconds:>7.1f}  {tests}".rstrip()
-        )
-    say(f"{'together':<22} {seconds:>7.1f}")
+        say(f"{outcome.gate.name:<{width}} {outcome.word:<7} {outcome.seconds:>7.1f}  {tests}".rstrip())
+    say(f"{'together':<{width + 8}} {seconds:>7.1f}")
     say("")
     return total
 
@@ -275,25 +300,26 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Runs the gates of ./dev test.")
+def main(verb: str, gates: list[Gate]) -> int:
+    parser = argparse.ArgumentParser(description=f"Runs the gates of ./dev {verb}.")
     parser.add_argument("names", nargs="*", metavar="NAME")
     # One more than there are processors: the kernel tests wait half of their time for the kernel.
     parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 1)
     parser.add_argument("--list", action="store_true", help="say which there are")
     parser.add_argument("--needs", choices=["environments", "commands", "root"], help="say what the gates named need")
     options = parser.parse_args()
-    gates = all_gates()
-    unknown = sorted(set(options.names) - {gate.name for gate in gates})
+    # A name, or a pattern such as "kernel*".
+    chosen = {name: fnmatch.filter([gate.name for gate in gates], name) for name in options.names}
+    unknown = sorted(name for name, found in chosen.items() if not found)
     if unknown:
         parser.exit(
-            2, f"./dev test: no gate is called {', '.join(unknown)}; there are {' '.join(g.name for g in gates)}\n"
+            2, f"./dev {verb}: nothing is called {', '.join(unknown)}; there are {' '.join(g.name for g in gates)}\n"
         )
     if options.names:
-        gates = [gate for gate in gates if gate.name in options.names]
+        gates = [gate for gate in gates if any(gate.name in found for found in chosen.values())]
     if options.list:
         for gate in gates:
-            say(f"  {gate.name:<14} {gate.title}")
+            say(f"  {gate.name:<{name_width(gates)}} {gate.title}")
         return 0
     if options.needs == "root":
         say(" ".join(gate.name for gate in gates if gate.root))
@@ -307,12 +333,13 @@ def main() -> int:
     outcomes = run_all(gates, options.jobs)
     total = summary(outcomes, time.monotonic() - began)
     failed = [outcome.gate.name for outcome in outcomes if not outcome.good]
-    if failed:
-        say(f"failed: {' '.join(failed)}")
+    for word in ("FAILED", "not run"):
+        if names := [outcome.gate.name for outcome in outcomes if outcome.word == word]:
+            say(f"{word.lower()}: {' '.join(names)}")
     # Plain and last, for a reader that looks at the last line alone.
     say(str(total))
     return 1 if failed or total.failed else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("test", all_gates()))

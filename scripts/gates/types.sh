@@ -11,4 +11,4 @@ shared=()
 cd .cache
 MYPYPATH=. mypy --config-file "$NSLAB_CHECKOUT/pyproject.toml" ansible_collections/nslab/linux/plugins/module_utils "${shared[@]/#/ansible_collections/nslab/linux/}"
 cd "$NSLAB_CHECKOUT"
-mypy --config-file pyproject.toml --python-version 3.11 scripts/*.py
+MYPYPATH=scripts mypy --config-file pyproject.toml --python-version 3.11 scripts/*.py
