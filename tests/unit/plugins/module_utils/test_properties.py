@@ -193,6 +193,55 @@ def test_pairs_removed(imagined, first):
     assert first["name"] not in made.after.at(ref(first["netns"])).links
 
 
+# Links that are there
+
+
+@st.composite
+def declared_links(draw):
+    wanted = draw(ends())
+    wanted["up"] = draw(st.sampled_from([None, True, False]))
+    wanted["master"] = draw(st.sampled_from([None, "", "br0"]))
+    wanted["promisc"] = draw(st.sampled_from([None, True, False]))
+    wanted["rename"] = draw(st.sampled_from([None, *NAMES]))
+    wanted["from"] = draw(st.sampled_from([None, *PLACES]))
+    return {**wanted, "purge_addresses": draw(st.booleans())}
+
+
+@quick
+@given(pairs(), declared_links())
+def test_links(imagined, wanted):
+    try:
+        made = plan("ns_link", imagined, force=True, **wanted)
+    except Problem:
+        return
+    shown = made.report["link"]
+    assert (shown["name"], shown["netns"]) == (wanted["rename"] or wanted["name"], wanted["netns"])
+    for option in ("up", "promisc", "mtu"):
+        assert wanted[option] in (None, shown[option])
+    assert wanted["master"] in (None, shown["master"] or "")
+    assert set(shown["addresses"]) >= set(wanted["addresses"] or ())
+    assert count_of_links(made.after) == count_of_links(made.plan.before)
+
+
+@quick
+@given(pairs(), declared_links())
+def test_links_given_back(imagined, wanted):
+    home, there = ref(wanted["from"] or "host"), ref(wanted["netns"])
+    name, final = wanted["name"], wanted["rename"] or wanted["name"]
+    try:
+        made = plan("ns_link", imagined, force=True, **wanted, state="absent")
+    except Problem:
+        return
+    if (there, final) != (home, name):
+        assert made.after.link(there, final) is None
+        assert bool(made.operations) == (imagined.link(there, final) is not None)
+    assert count_of_links(made.after) == count_of_links(made.plan.before)
+
+
+def count_of_links(imagined) -> int:
+    return sum(len(state.links) for state in imagined.namespaces.values())
+
+
 # Routes
 
 
