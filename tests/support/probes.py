@@ -86,10 +86,12 @@ class Pair:
 
     # The furniture
 
-    def web(self, netns: str, port: int = 8080) -> None:
-        """A web server on all addresses, of both families, that answers when this returns."""
-        self.host.process_in(netns, f"echo; exec {sys.executable} -m http.server --bind :: {port} >/dev/null")
+    def web(self, netns: str, port: int = 8080) -> int:
+        """The pid of a web server on all addresses, of both families, that answers when this returns."""
+        program = f"echo; exec {sys.executable} -m http.server --bind :: {port} >/dev/null"
+        pid = self.host.process_in(netns, program)
         self.until(f"{inside(netns)} curl --silent --noproxy '*' --max-time 1 http://127.0.0.1:{port}/")
+        return pid
 
     def echo(self, netns: str, port: int, answer: str = "said") -> None:
         """A UDP server of both families; what it answers is an expression of what was `said`, and of the `client`."""
@@ -116,7 +118,7 @@ while True:
 
     def sockets(self, netns: str) -> list[str]:
         """What ss sees there, in whatever state."""
-        return self.host.sh(f"{inside(netns)} ss --no-header --tcp --udp --all --numeric").splitlines()
+        return sorted(self.host.sh(f"{inside(netns)} ss --no-header --tcp --udp --all --numeric").splitlines())
 
     def names(self, *options: str) -> None:
         """A DNS server in blue that red uses: it knows what its options say, and ready.test."""
