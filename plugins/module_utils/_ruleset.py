@@ -49,6 +49,15 @@ class Interface:
 
 
 @dataclass(frozen=True)
+class InterfacePrefix:
+    """`iifname "br*"`, `oifname != "br*"`: read in tables of others, never written by us."""
+
+    direction: str
+    prefix: str
+    equal: bool = True
+
+
+@dataclass(frozen=True)
 class InterfaceIn:
     """`iifname @inside`, `oifname != @inside`."""
 
@@ -87,7 +96,7 @@ class AddressIn:
 
 @dataclass(frozen=True)
 class TransportProtocol:
-    """`meta l4proto tcp`, `udp`."""
+    """`meta l4proto tcp`, `udp`; in tables of others any protocol, by its number where we have no name for it."""
 
     name: str
 
@@ -123,7 +132,10 @@ class DestinationIsLocal:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`accept`, `drop`, `return`, or `jump CHAIN`; also the data of a verdict map."""
+    """`accept`, `drop`, `return`, or `jump CHAIN`; also the data of a verdict map.
+
+    In tables of others `goto CHAIN` too, and any other word for what may end a packet's way.
+    """
 
     word: str
     chain: str = ""
@@ -186,7 +198,7 @@ class Unknown:
 
 
 Expression = Union[
-    Interface, InterfaceIn, InterfaceVerdict, NetworkProtocol, AddressIn, TransportProtocol, DestinationPort,
+    Interface, InterfacePrefix, InterfaceIn, InterfaceVerdict, NetworkProtocol, AddressIn, TransportProtocol, DestinationPort,
     ConntrackState, DestinationWasTranslated, DestinationIsLocal,
     Verdict, Reject, Masquerade, SourceNat, DestinationNat, DestinationNatMap, Unknown,
 ]  # fmt: skip

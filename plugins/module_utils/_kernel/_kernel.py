@@ -12,15 +12,18 @@ import typing as t
 from .._message import Message
 from .._values import IPAddress, IPNetwork, NamespaceRef, attachment_record
 from .._world import (
+    BRIDGE_NETFILTER,
     NAT_TABLE,
     End,
     FileState,
+    ForeignTable,
     Link,
     NameEntry,
     NamespaceState,
     Need,
     NeedDirectory,
     NeedFile,
+    NeedFirewall,
     NeedForwarding,
     NeedLinks,
     NeedLinkSysctls,
@@ -228,6 +231,19 @@ class Kernel:
             with self.namespaces.entered(need.ref):
                 state.table = _nftables.read_table(*NAT_TABLE)
 
+    def _firewall(self, world: World, need: NeedFirewall) -> None:
+        from . import _nft_foreign, _xtables
+
+        state = self._resolve(world, need.ref)
+        if state is not None:
+            with self.namespaces.entered(need.ref):
+                state.firewall = (
+                    *(ForeignTable(table) for table in _nft_foreign.read_forwarding(*NAT_TABLE)),
+                    *(ForeignTable(table, legacy=True) for table in _xtables.read_forwarding()),
+                )
+                for path in BRIDGE_NETFILTER.values():
+                    state.sysctls[path] = _sysctl.read(path)
+
     def _file(self, world: World, need: NeedFile) -> None:
         world.files[need.path] = _files.read(need.path)
 
@@ -245,6 +261,7 @@ _LOOK: dict[type, t.Callable[[Kernel, World, t.Any], None]] = {
     NeedLinkSysctls: Kernel._link_sysctls,
     NeedProcesses: Kernel._processes,
     NeedTable: Kernel._table,
+    NeedFirewall: Kernel._firewall,
     NeedFile: Kernel._file,
     NeedDirectory: Kernel._directory,
 }

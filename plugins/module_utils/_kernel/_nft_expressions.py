@@ -21,6 +21,7 @@ from .._ruleset import (
     Expression,
     Interface,
     InterfaceIn,
+    InterfacePrefix,
     InterfaceVerdict,
     Masquerade,
     NetworkProtocol,
@@ -104,6 +105,8 @@ def spellings(expression: Expression) -> list[list[Step]]:
     """What we write, and then what other versions of nft write for the same."""
     if isinstance(expression, Interface):
         return [[_meta(expression.direction), _compare(interface_key(expression.name), expression.equal)]]
+    if isinstance(expression, InterfacePrefix):
+        return [[_meta(expression.direction), _compare(expression.prefix.encode(), expression.equal)]]
     if isinstance(expression, InterfaceIn):
         inverted: dict[str, Value] = {} if expression.inside else {"flags": 1}
         return [[_meta(expression.direction), step("lookup", set=expression.set, sreg=_REG, **inverted)]]
