@@ -95,6 +95,15 @@ class Connection(Local):
     The name of the transport stays that of the local one: by it ansible-core knows that a reboot would be the machine's.
     """
 
+    def _resolve_option_variables(self, variables: dict[str, t.Any], templar: t.Any) -> dict[str, t.Any]:
+        """In a delegated task, too, inventory_hostname is the host that the options are of."""
+        mended = {**variables, "inventory_hostname": _entering.asked_host(variables, self._play_context.remote_addr)}
+        before, templar.available_variables = templar.available_variables, mended
+        try:
+            return super()._resolve_option_variables(mended, templar)
+        finally:
+            templar.available_variables = before
+
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         line = self._wrap(cmd)
         try:

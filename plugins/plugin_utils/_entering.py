@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
+import typing as t
 
 from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
 from ansible_collections.nslab.linux.plugins.module_utils._values import NETNS_DIR, parse_namespace_name
@@ -73,6 +74,27 @@ def namespace_name(text: object) -> str:
         raise Problem(f"ansible_netns is {text!r}", "give the name of a namespace")
     prefix = NETNS_DIR + "/"
     return parse_namespace_name(text[len(prefix) :] if text.startswith(prefix) else text)
+
+
+def asked_host(variables: t.Mapping[str, t.Any], address: str) -> str:
+    """The inventory's name of the host that a task runs on, which may have been delegated.
+
+    Then ansible-core gives the connection the variables of that host but for one: inventory_hostname goes on naming the
+    host that delegates, and ``ansible_netns: "{{ inventory_hostname }}"`` its namespace.
+    """
+    told, short = str(variables.get("inventory_hostname")), str(variables.get("inventory_hostname_short"))
+    known = (variables.get("groups") or {}).get("all") or ()
+    if address in known and short in _short_names(address):
+        return address
+    if short in _short_names(told):
+        return told
+    alike = [name for name in known if short in _short_names(name)]
+    return str(alike[0]) if len(alike) == 1 else address
+
+
+def _short_names(name: str) -> tuple[str, str]:
+    """That of an address is all of it."""
+    return name, name.partition(".")[0]
 
 
 def _words(sudo: str) -> list[str]:

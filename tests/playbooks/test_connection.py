@@ -58,8 +58,12 @@ class Plays:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         (directory / "ansible.cfg").touch()
-        hosts = {"red": {"ansible_netns": "red"}, "green": {"ansible_netns": "green"}, "bare": {}}
-        variables = {"ansible_connection": "nslab.linux.netns_local", "ansible_python_interpreter": sys.executable}
+        variables = {
+            "ansible_connection": "nslab.linux.netns_local",
+            "ansible_netns": "{{ inventory_hostname }}",
+            "ansible_python_interpreter": sys.executable,
+        }
+        hosts = {"red": {}, "blue": {}, "green": {}}
         (directory / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": variables}}))
 
     def run(self, tasks: list[dict[str, Any]], hosts: str = "red", **environment: str) -> tuple[dict[str, Any], str]:
@@ -165,6 +169,7 @@ def test_without_pipelining_the_modules_lie_in_files_and_run_inside_too(host: Ho
     tasks: list[dict[str, Any]] = [
         {"name": "command", "ansible.builtin.command": f"sh -c '{WHERE}; cat /etc/resolv.conf'"},
         {"name": "copy", "ansible.builtin.copy": {"content": "copied\n", "dest": f"{room}/copied"}},
+        {"name": "delegated", "ansible.builtin.command": WHERE, "delegate_to": "blue"},
         {"name": "reset", "ansible.builtin.meta": "reset_connection"},
         {"name": "reboot", "ansible.builtin.reboot": {}, "ignore_errors": True},
     ]
@@ -173,6 +178,7 @@ def test_without_pipelining_the_modules_lie_in_files_and_run_inside_too(host: Ho
 
     assert results["command"]["stdout"] == f"{namespace()}\n{NAMESERVER}".strip()
     assert (room / "copied").read_text() == "copied\n"
+    assert results["delegated"]["stdout"] == namespace("blue") != namespace("red")
     assert "would reboot the control node" in results["reboot"]["msg"]
 
 

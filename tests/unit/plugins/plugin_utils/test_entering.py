@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
-from ansible_collections.nslab.linux.plugins.plugin_utils._entering import Answer, read, why_outside, wrap
+from ansible_collections.nslab.linux.plugins.plugin_utils._entering import Answer, asked_host, read, why_outside, wrap
 
 
 def why(said, netns="red", user="root", sudo="sudo -n", code=1):
@@ -65,3 +65,21 @@ def test_each_reason_is_told_in_one_line_with_what_to_do():
     )
     assert why('exec of "setpriv" failed: No such file or directory', user="ann").endswith("of the package util-linux")
     assert "exit code was 126" in why("", code=126)
+
+
+@pytest.mark.parametrize(
+    ("told", "short", "address", "asked"),
+    [
+        ("red", "red", "red", "red"),
+        ("red", "blue", "blue", "blue"),  # delegated
+        ("red", "blue", "192.0.2.1", "blue"),  # and blue has an ansible_host
+        ("red", "red", "192.0.2.1", "red"),
+        ("a.x", "a", "a.y", "a.y"),  # the short names are the same
+        ("red", "other", "other", "other"),  # to one that the inventory doesn't have
+        ("192.0.2.7", "192.0.2.7", "192.0.2.7", "192.0.2.7"),
+    ],
+)
+def test_a_delegated_task_is_that_of_the_host_it_was_delegated_to(told, short, address, asked):
+    known = {"groups": {"all": ["red", "blue", "a.x", "a.y", "192.0.2.7"]}}
+    variables = {"inventory_hostname": told, "inventory_hostname_short": short, **known}
+    assert asked_host(variables, address) == asked
