@@ -18,6 +18,7 @@ from ansible_collections.nslab.linux.plugins.module_utils._values import (
     parse_namespace_name,
 )
 from ansible_collections.nslab.linux.plugins.plugin_utils._host_view import HostView, parse_record
+from ansible_collections.nslab.linux.plugins.plugin_utils._publishes import publishes
 from ansible_collections.nslab.linux.plugins.plugin_utils._role_values import RoleValues
 
 Layout = dict[str, t.Any]
@@ -29,8 +30,7 @@ DEFAULT_COUNT = 2
 _STATES = ("present", "absent")
 _INBOUND = ("established", "any")
 _IP_FORWARD = ("interface", "global", "keep")
-# Variables that are promised and not built yet. They would else be passed over in silence.
-_LATER = ("publish", "firewall")
+_FIREWALL = ("auto", "ignore", "fail")
 _PROCESSES = ("fail", "ignore", "terminate")
 
 
@@ -62,6 +62,7 @@ def isolated_netns(values: t.Mapping[str, t.Any], host: HostView) -> Layout:
         ],
         routes=_default_routes([name], subnets),
         inside=[host_end],
+        publish=publishes(given, {name: [address_of(subnet, 1) for subnet in subnets]}, subnets, default=name),
         namespaces={name: _result(subnets, 1)},
     )
     return layout
@@ -93,6 +94,9 @@ def bridge_lab(values: t.Mapping[str, t.Any], host: HostView) -> Layout:
     surplus = [name for name in recorded if name not in set(names)]
     gateways = [str(address_of(subnet, 0).ip) for subnet in subnets]
     layout.update(_common(given, subnets, host, nat=nat, own_interface=bridge))
+    addresses = {n: [address_of(subnet, place) for subnet in subnets] for place, n in enumerate(names, start=1)}
+    if given.values.get("publish") and not nat:
+        raise given.problem("publish", "nothing can be published without NAT", "leave bridge_lab_nat true")
     layout.update(
         names=list(names),
         host_ends=host_ends,
@@ -108,6 +112,7 @@ def bridge_lab(values: t.Mapping[str, t.Any], host: HostView) -> Layout:
         ],
         routes=_default_routes(names, subnets),
         inside=[bridge],
+        publish=publishes(given, addresses, subnets),
         namespaces={name: _result(subnets, number) for number, name in enumerate(names, start=1)},
         surplus=surplus,
         surplus_host_ends=_host_ends(bridge, surplus),
@@ -148,9 +153,6 @@ def _lab_names(given: RoleValues) -> tuple[str, ...]:
 def _common(
     given: RoleValues, subnets: tuple[IPNetwork, ...], host: HostView, *, nat: bool, own_interface: str
 ) -> Layout:
-    for name in _LATER:
-        if given.values.get(name):
-            raise given.problem(name, "this comes later", "leave it out")
     uplink = given.uplink()
     if nat:
         _check_nat(given, subnets, uplink, host, own_interface)
@@ -168,6 +170,7 @@ def _common(
         "uplink": list(uplink),
         "inbound": given.choice("inbound", _INBOUND),
         "ip_forward": given.choice("ip_forward", _IP_FORWARD),
+        "firewall": given.choice("firewall", _FIREWALL) if given.given("firewall") else "auto",
         "nameservers": list(given.nameservers()),
     }
 
@@ -175,14 +178,16 @@ def _common(
 def _check_nat(
     given: RoleValues, subnets: tuple[IPNetwork, ...], uplink: tuple[str, ...], host: HostView, own_interface: str
 ) -> None:
-    if any(subnet.version == 6 for subnet in subnets):
-        raise given.problem("subnet", "IPv6 NAT comes later", "give an IPv4 subnet alone")
     if own_interface in uplink:
         raise given.problem("uplink", f"{own_interface} is the lab's own interface", "name one that leads outside")
     if given.truth("check_mode"):
         return  # An earlier task may be about to make the uplink; ns_nat warns of it.
-    if uplink == ("auto",) and not host.has_default_route(4):
-        raise given.problem("uplink", "the host has no IPv4 default route to tell the uplink by", "name the interface")
+    # Where one of two families has a way out, ns_nat warns of the other.
+    if uplink == ("auto",) and not any(host.has_default_route(subnet.version) for subnet in subnets):
+        families = " and no ".join(f"IPv{version}" for version in sorted({subnet.version for subnet in subnets}))
+        raise given.problem(
+            "uplink", f"the host has no {families} default route to tell the uplink by", "name the interface"
+        )
     if uplink not in (("auto",), ("any",)) and host.interfaces is not None:
         missing = [name for name in uplink if name not in host.interfaces]
         if missing:

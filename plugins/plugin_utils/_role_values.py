@@ -123,6 +123,18 @@ class RoleValues:
                 self.parse("nameservers", parse_ip, nameserver, "nameserver")
         return nameservers
 
+    def dicts(self, name: str) -> tuple[t.Mapping[str, t.Any], ...]:
+        """A list of dicts."""
+        value = self.values.get(name)
+        if not self.given(name):
+            return ()
+        if isinstance(value, str) or not isinstance(value, collections.abc.Sequence):
+            raise self.problem(name, f"{_shown(value)} is no list", "write a list of dicts")
+        for one in value:
+            if not isinstance(one, collections.abc.Mapping):
+                raise self.problem(name, f"{_shown(one)} is no dict", "write each with its options by name")
+        return tuple(value)
+
     def namespace_names(self, name: str, names: t.Sequence[str]) -> tuple[str, ...]:
         seen: set[str] = set()
         for one in names:

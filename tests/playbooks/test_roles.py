@@ -135,11 +135,11 @@ class Playbooks:
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    """A host with an uplink that carries its default route, and an outside that has no route back."""
+    """A host with an uplink that carries its default routes, and an outside of both families that has no route back."""
     if reason := why_impossible():
         pytest.skip(reason)
     with sandbox(), a_host(MODULE) as made:
-        outside = Outside(ipv6=False)
+        outside = Outside(ipv6=True)
         made.sh(f"ip link set dev uplink mtu {UPLINK_MTU}; ip netns exec outside ip link set dev eth0 mtu {UPLINK_MTU}")
         yield made
         outside.remove()
@@ -226,7 +226,8 @@ def test_what_is_changed_of_an_isolated_namespace_is_carried_out_in_place(host: 
 
     changed = {
         "name": name,
-        "subnet": ["10.77.0.8/31"],
+        "subnet": ["10.77.0.8/31", "fd00:77::/127"],
+        "publish": [{"port": 8080, "to_port": 80}],
         "mtu": 1300,
         "uplink": ["uplink"],
         "nameservers": ["198.51.100.1", "192.0.2.53"],
@@ -236,20 +237,25 @@ def test_what_is_changed_of_an_isolated_namespace_is_carried_out_in_place(host: 
     result = ansible.role("isolated_netns", **changed).result
 
     assert inode(name) == born
-    assert host.addresses("eth0", name) == ["10.77.0.9/31"]
-    assert host.addresses(result["host_interface"]) == ["10.77.0.8/31"]
+    assert host.addresses("eth0", name) == ["10.77.0.9/31", "fd00:77::1/127"]
+    assert host.addresses(result["host_interface"]) == ["10.77.0.8/31", "fd00:77::/127"]
     assert [route["gateway"] for route in host.routes(name)] == ["10.77.0.8"]
     assert host.link("eth0", name)["mtu"] == 1300
     assert host.sysctl("net/ipv4/ip_forward") == "1"
     resolv = Path(f"/etc/netns/{name}/resolv.conf").read_text()
     assert re.findall(r"^nameserver (.*)$", resolv, re.MULTILINE) == ["198.51.100.1", "192.0.2.53"]
     assert_reaches_outside_by_nat(host, name)
+    assert host.fetch(Outside.WEB6, name) == Outside.HOST6
+    host.web_server(name)
+    published = [f"http://{address}:8080/" for address in (Outside.HOST4, f"[{Outside.HOST6}]")]
+    assert [host.fetch(url, "outside") for url in published] == [Outside.OUTSIDE4, Outside.OUTSIDE6]
     assert ansible.role("isolated_netns", **changed).changed == 0
 
-    ansible.role("isolated_netns", **{**changed, "nameservers": []})
+    ansible.role("isolated_netns", **{**changed, "nameservers": [], "publish": []})
     assert not Path(f"/etc/netns/{name}").exists()
+    assert host.fetch(published[0], "outside", patience=1) is None
 
-    ansible.role("isolated_netns", name=name, state="absent")
+    ansible.role("isolated_netns", name=name, state="absent", processes="terminate")
     assert_no_trace(host, before)
 
 
@@ -364,7 +370,14 @@ def test_what_is_changed_of_a_bridge_lab_is_carried_out_in_place(host: Host, ans
     before = host.snapshot()
     ansible.role("bridge_lab", bridge="Br-Lab.0", count=2)
     born = inode("ns1")
-    changed = {"bridge": "Br-Lab.0", "count": 2, "subnet": "10.88.0.0/28", "mtu": 1300, "nameservers": ["198.51.100.1"]}
+    changed = {
+        "bridge": "Br-Lab.0",
+        "count": 2,
+        "subnet": "10.88.0.0/28",
+        "mtu": 1300,
+        "nameservers": ["198.51.100.1"],
+        "publish": [{"port": "8080", "to": "ns2", "to_port": "80"}],
+    }
 
     ansible.role("bridge_lab", **changed)
 
@@ -376,11 +389,17 @@ def test_what_is_changed_of_a_bridge_lab_is_carried_out_in_place(host: Host, ans
     assert_reaches_outside_by_nat(host, "ns2")
     assert ansible.role("bridge_lab", **changed).changed == 0
 
-    both = {**changed, "nat": False, "subnet": ["10.88.0.0/28", "fd00:88::/64"]}
+    host.web_server("ns2")
+    published = f"http://{Outside.HOST4}:8080/"
+    assert host.fetch(published, "outside") == Outside.OUTSIDE4
+    assert host.fetch(published, "ns1") is not None
+
+    both = {**changed, "nat": False, "publish": [], "subnet": ["10.88.0.0/28", "fd00:88::/64"]}
     result = ansible.role("bridge_lab", **both).result
     assert result["namespaces"]["ns2"]["gateways"] == ["10.88.0.1", "fd00:88::1"]
     assert result["uplink"] is None
     assert host.fetch(Outside.WEB, "ns2") is None
+    assert host.fetch(published, "outside", patience=1) is None
     assert host.ruleset() == []
     assert host.ping("10.88.0.3", "ns1")
     assert host.ping("fd00:88::3", "ns1")
@@ -391,7 +410,7 @@ def test_what_is_changed_of_a_bridge_lab_is_carried_out_in_place(host: Host, ans
     assert not [route for route in host.routes("ns1", family=6) if route["dst"] == "default"]
     assert_reaches_outside_by_nat(host, "ns1")
 
-    ansible.role("bridge_lab", bridge="Br-Lab.0", state="absent")
+    ansible.role("bridge_lab", bridge="Br-Lab.0", state="absent", processes="terminate")
     assert_no_trace(host, before)
 
 
@@ -461,7 +480,7 @@ REFUSED: dict[str, list[tuple[dict[str, Any], str]]] = {
     "isolated_netns": [
         ({"name": "a/b"}, "isolated_netns_name: namespace name 'a/b' is not allowed"),
         ({"subnet": "198.51.100.128/25"}, "overlaps 198.51.100.0/24, which is on the host's interface uplink"),
-        ({"subnet": ["192.168.50.0/24", "fd00::/64"]}, "IPv6 NAT comes later"),
+        ({"publish": [{"port": "80-"}]}, "isolated_netns_publish: publish 1: port '80-' is no port and no range"),
         ({"uplink": ["wan0"]}, "isolated_netns_uplink: the host has no interface wan0"),
         ({"mtu": "large"}, "isolated_netns_mtu"),
         ({"state": "gone"}, "isolated_netns_state"),
@@ -472,7 +491,7 @@ REFUSED: dict[str, list[tuple[dict[str, Any], str]]] = {
         ({"count": 2, "names": ["a", "b"]}, "bridge_lab_names is given too: leave one of the two out"),
         ({"count": 254, "subnet": "10.1.0.0/24"}, "253 namespaces would fit"),
         ({"names": ["a", "b", "a"]}, "bridge_lab_names: namespace 'a' is named twice"),
-        ({"publish": [{"port": 80}]}, "bridge_lab_publish: this comes later"),
+        ({"publish": [{"port": 80, "to": "ns9"}]}, "bridge_lab_publish: 1: to 'ns9' is no namespace of the lab"),
     ],
 }
 

@@ -175,7 +175,8 @@ def test_the_mtu_is_that_of_the_uplink(uplink, mtu_from):
         ({"subnet": "192.168.50.7/24"}, "has host bits set: the network is 192.168.50.0/24"),
         ({"subnet": "192.168.50.0/32"}, "0 namespaces would fit"),
         ({"subnet": {"ipv4": "10.0.0.0/8"}}, "is no list"),
-        ({"subnet": ["192.168.50.0/24", "fd00::/64"]}, "isolated_netns_subnet: IPv6 NAT comes later"),
+        ({"subnet": "fd00::/64"}, "isolated_netns_uplink: the host has no IPv6 default route to tell the uplink by"),
+        ({"publish": [{"port": 80, "protocol": "sctp"}]}, "isolated_netns_publish: 1: protocol 'sctp' is not known"),
         ({"subnet": "10.9.7.0/24"}, "10.9.7.0/24 overlaps 10.9.0.0/16, which is on the host's interface lan: choose"),
         ({"subnet": "10.0.0.0/8"}, "overlaps 10.9.0.0/16"),
         ({"mtu": 67}, "isolated_netns_mtu: MTU 67 of namespace red is out of range"),
@@ -205,7 +206,21 @@ def test_an_isolated_namespace_that_cannot_be_is_refused_in_one_line(changed, me
     ("changed", "message"),
     [
         ({"bridge": "a-bridge-too-long"}, "bridge_lab_bridge: interface name 'a-bridge-too-long' has 17 characters"),
-        ({"publish": [{"port": 80}]}, "bridge_lab_publish: this comes later: leave it out"),
+        ({"publish": "80"}, "bridge_lab_publish: '80' is no list"),
+        ({"publish": ["80"]}, "bridge_lab_publish: '80' is no dict"),
+        ({"publish": [{"port": 80}]}, "bridge_lab_publish: 1: it does not say where it leads to"),
+        ({"publish": [{"port": 80, "to": "ns9"}]}, "1: to 'ns9' is no namespace of the lab and no address"),
+        ({"publish": [{"port": 80, "to": "10.9.0.2"}]}, "1: to 10.9.0.2 is in none of 10.213.0.0/16"),
+        ({"publish": [{"to": "ns1"}]}, "bridge_lab_publish: 1: there is no port"),
+        ({"publish": [{"port": 80, "to": "ns1", "toport": 8}]}, "bridge_lab_publish: 1: toport is not known"),
+        ({"publish": [{"port": 80, "to": "ns1", "address": "fd00::1"}]}, "have no family in common"),
+        (
+            {"publish": [{"port": 80, "to": "ns1"}, {"port": "70-90", "to": "ns2"}]},
+            "tcp 70-90 leads to 10.213.0.2 already",
+        ),
+        ({"publish": [{"port": 0, "to": "ns1"}]}, "bridge_lab_publish: publish 1: port '0' is no port"),
+        ({"publish": [{"port": 80, "to": "ns1"}], "nat": False}, "nothing can be published without NAT"),
+        ({"firewall": "off"}, "bridge_lab_firewall: 'off' is not known: write auto, ignore or fail"),
         ({"bridge": "all"}, "bridge_lab_bridge: an interface can't be named 'all'"),
         ({"count": 3, "names": ["a"]}, "bridge_lab_count: bridge_lab_names is given too: leave one of the two out"),
         ({"count": -1}, "bridge_lab_count: -1 is below 0"),
@@ -218,7 +233,7 @@ def test_an_isolated_namespace_that_cannot_be_is_refused_in_one_line(changed, me
         ({"count": 254, "subnet": "10.1.0.0/24"}, "253 namespaces would fit: choose a larger one"),
         ({"subnet": "10.1.0.0"}, "has no prefix length"),
         ({"subnet": ["10.1.0.0/24", "10.2.0.0/24"]}, "are both IPv4"),
-        ({"subnet": "fd00::/64"}, "bridge_lab_subnet: IPv6 NAT comes later"),
+        ({"subnet": "fd00::/64"}, "bridge_lab_uplink: the host has no IPv6 default route to tell the uplink by"),
         ({"nat": "perhaps"}, "bridge_lab_nat: 'perhaps' is neither true nor false"),
         ({"nat": False, "subnet": "fd00::/64", "mtu": 1000}, "bridge_lab_mtu: 1000 is too small for IPv6"),
         ({"uplink": ["nslab0"]}, "bridge_lab_uplink: nslab0 is the lab's own interface"),
@@ -327,3 +342,24 @@ def test_absent_without_a_record_removes_what_was_named_and_never_what_the_defau
 def test_what_is_no_dict_of_variables_is_an_error_of_the_filter(layout):
     with pytest.raises(AnsibleFilterError, match="takes a dict"):
         layout("red")
+
+
+def test_a_namespace_of_two_families_is_published_in_both():
+    (one, other) = isolated(subnet=["192.168.50.0/24", "fd00::/64"], publish=[{"port": 8080, "to_port": 80}])["publish"]
+    assert one == {"port": "8080", "to_port": "80", "to": "192.168.50.2"}
+    assert other == {**one, "to": "fd00::2"}
+
+
+def test_a_namespace_of_a_lab_is_published_by_its_name_or_an_address():
+    options = [
+        {"port": "53", "protocol": "udp", "to": "ns2"},
+        {"port": "80-89", "address": "198.51.100.2", "to": "10.213.0.2"},
+    ]
+    assert lab(publish=options)["publish"] == [
+        {"port": "53", "protocol": "udp", "to": "10.213.0.3"},
+        {"port": "80-89", "address": "198.51.100.2", "to": "10.213.0.2"},
+    ]
+
+
+def test_one_family_with_a_way_out_is_enough():
+    assert isolated(subnet=["192.168.50.0/24", "fd00::/64"])["problem"] == ""
