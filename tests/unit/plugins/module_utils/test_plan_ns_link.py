@@ -107,7 +107,9 @@ def test_two_links_of_the_old_name_are_told_apart_by_from():
 def test_a_link_is_renamed_on_the_host():
     made = plan("ns_link", world(namespace(link("nic"))), name="nic", rename="wan")
     assert made.operations == ["ip link set dev nic name wan"]
-    with pytest.raises(Problem, match="link wan on the host is taken: nic on the host, which shall become it, is there"):
+    with pytest.raises(
+        Problem, match="link wan on the host is taken: nic on the host, which shall become it, is there"
+    ):
         plan("ns_link", world(namespace(link("nic"), link("wan"))), name="nic", rename="wan")
 
 
@@ -140,6 +142,15 @@ def test_a_named_home_that_is_gone_matters_only_when_the_link_is_needed_from_the
 def test_a_path_or_process_that_is_not_there_is_always_an_error(side: str, state: str, check: bool):
     with pytest.raises(Problem, match="namespace pid:4711 can't be used"):
         plan("ns_link", world(), check=check, name="nic", state=state, **{side: "pid:4711"})
+
+
+@pytest.mark.parametrize("altname", ["eth0", "eth1"])
+def test_a_name_that_a_link_goes_by_besides_is_refused_before_the_link_has_moved(altname: str):
+    there = world(a_host(link("nic", None, altnames=("eth1",))), red=namespace(link("x", altnames=("y", "eth0"))))
+    with pytest.raises(Problem, match=f"link nic on the host can't be called {altname} in red: that is an alternative"):
+        plan("ns_link", there, name="nic", netns="red", rename=altname)
+    with pytest.raises(Problem, match="y in red is an alternative name of link x: call it x"):
+        plan("ns_link", there, name="y", netns="red", **{"from": "red"})
 
 
 # What a move takes
