@@ -205,8 +205,11 @@ NFT = {
     "addresses": (
         f"""table inet f {{
           set mine {{ type ipv6_addr; flags interval; elements = {{ fd00:1::-fd00:1::ffff:ffff:ffff:ffff, fd00:9::/64 }}; }}
-          chain forward {{ {FORWARD} 0; policy drop; ct state established accept; ip6 saddr @mine accept;
-            ip saddr {{ 10.1.0.0/25, 10.1.0.128/25, 192.0.2.1 }} accept; ip daddr != {{ 10.0.0.0/8 }} accept; ip6 daddr fd00::/16 accept; }} }}""",
+          chain forward {{ {FORWARD} 0; policy drop; ct state established accept;
+            ip6 saddr @mine accept; ip saddr 10.0.0.0-10.0.255.255 drop;
+            ip saddr {{ 10.0.0.0-10.0.255.255, 192.0.2.0/24 }} drop; ip saddr 10.1.0.9 ip daddr 198.51.100.9 drop;
+            ip saddr {{ 10.1.0.0/25, 10.1.0.128/25, 192.0.2.1 }} accept; ip daddr != {{ 10.0.0.0/8 }} accept;
+            ip6 saddr {{ ::/1, 8000::/1 }} ip6 daddr fd00::/16 accept; }} }}""",
         {4: ("accept", "drop"), 6: ("accept", "accept")},
     ),
     "parts": (
@@ -306,7 +309,15 @@ MIXED = """
 -A last -d 10.1.0.0/16 -m addrtype --src-type UNICAST -j ACCEPT
 -A last -j REJECT
 """
+GOTO = """
+:FORWARD DROP
+:way -
+-A FORWARD -i lab0 -g way
+-A FORWARD -j ACCEPT
+-A way -p tcp -j RETURN
+"""
 IPTABLES = {
+    "goto": (GOTO, "drop", "accept"),
     "docker": (DOCKER, "drop", "drop"),
     "docker allows": (DOCKER + ALLOW, "accept", "drop"),
     "ufw": (UFW % "", "drop", "drop"),

@@ -18,7 +18,7 @@ from .._ruleset import Chain, Hook, Network, Rule, Table
 from . import _nft_codec as codec
 from ._netlink import Netlink
 from ._nft_steps import RawRule, raw_rule
-from ._nft_words import rules
+from ._nft_words import rules, spanned
 from ._nftables import (
     _DORMANT,
     _FAMILIES,
@@ -131,13 +131,15 @@ class _Sets:
         self._kinds: t.Optional[dict[str, dict[str, t.Any]]] = None
         self._read: dict[str, t.Optional[list[dict[str, t.Any]]]] = {}
 
-    def members(self, name: str) -> t.Optional[list[bytes]]:
+    def members(self, name: str, length: int) -> t.Optional[list[bytes]]:
         elements = self._elements(name, flags=0)
-        return None if elements is None else [t.cast(bytes, codec.unpack_data(each["key"])) for each in elements]
+        if elements is None or self._kind(name)["key_len"] != length:
+            return None
+        return [t.cast(bytes, codec.unpack_data(each["key"])) for each in elements]
 
-    def verdicts(self, name: str) -> t.Optional[list[tuple[bytes, codec.VerdictData]]]:
-        elements = self._elements(name, flags=_MAP)
-        if elements is None or self._kind(name).get("data_type") != _VERDICT_TYPE:
+    def verdicts(self, name: str, length: int) -> t.Optional[list[tuple[bytes, codec.VerdictData]]]:
+        elements, kind = self._elements(name, flags=_MAP), self._kind(name)
+        if elements is None or (kind["key_len"], kind.get("data_type")) != (length, _VERDICT_TYPE):
             return None
         found: list[t.Any] = [(codec.unpack_data(each["key"]), codec.unpack_data(each["data"])) for each in elements]
         return found
@@ -155,9 +157,8 @@ class _Sets:
             ranges = _ranges([(number, bool(each.get("flags", 0) & _INTERVAL_END)) for number, each in bounds], version)
         else:
             ranges = [(number, number) for number, _each in bounds]
-        address = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
-        every = [list(ipaddress.summarize_address_range(address(a), address(b))) for a, b in ranges]
-        return list(ipaddress.collapse_addresses(t.cast(t.Any, itertools.chain(*every))))
+        every = itertools.chain(*(spanned(first, last, version) for first, last in ranges))
+        return list(ipaddress.collapse_addresses(t.cast(t.Any, every)))
 
     def _kind(self, name: str) -> dict[str, t.Any]:
         if self._kinds is None:

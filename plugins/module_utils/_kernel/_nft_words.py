@@ -10,6 +10,7 @@ out: `ct state vmap { established : accept, invalid : drop }` comes to two rules
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import itertools
 import socket
 import sys
@@ -33,6 +34,8 @@ from ._nft_expressions import (
     ADDRESS_OFFSETS,
     CT_STATE,
     EQ,
+    GTE,
+    LTE,
     META,
     NEQ,
     NETWORK_HEADER,
@@ -63,14 +66,14 @@ _MOST_RULES = 1024  # that a rule may come to when its sets are written out
 class Sets(t.Protocol):
     """What a rule may look up."""
 
-    def members(self, name: str) -> t.Optional[list[bytes]]:
-        """What a set of single values holds; None of any other."""
+    def members(self, name: str, length: int) -> t.Optional[list[bytes]]:
+        """What a set of single values of so many bytes holds; None of any other."""
 
     def networks(self, name: str, version: int) -> t.Optional[list[Network]]:
         """What a set of addresses holds, None of any other."""
 
-    def verdicts(self, name: str) -> t.Optional[list[tuple[bytes, tuple[int, str]]]]:
-        """The verdict for each single value of a map of verdicts; None of any other."""
+    def verdicts(self, name: str, length: int) -> t.Optional[list[tuple[bytes, tuple[int, str]]]]:
+        """The verdict for each single value, of so many bytes, of a map of verdicts; None of any other."""
 
 
 def rules(raw: t.Sequence[bytes], version: t.Optional[int], sets: Sets) -> list[Word]:
@@ -158,16 +161,16 @@ def _loaded(load: Step, tests: t.Sequence[Step], network: t.Optional[int], sets:
     if load.name == "ct" and fields["key"] == CT_STATE:
         if len(tests) == 2 and tests[0].name == "bitwise" and tests[1] == _ALL_CLEAR:
             return [(_other_states(_states(t.cast(bytes, first["mask"]))),)]
-        return _valued(tests, first, sets, _states, _other_states)
+        return _valued(tests, first, sets, 4, _states, _other_states)
     if load.name != "meta":
         return None
     key = fields["key"]
     if key == META["l4proto"]:
         return _one(_protocol(tests, t.cast(bytes, first["data"])))
     if key in _NAMES:
-        return _valued(tests, first, sets, lambda data: _interface(_NAMES[key], data), _negated)
+        return _valued(tests, first, sets, 16, lambda data: _interface(_NAMES[key], data), _negated)
     if key in _INDEXES:
-        return _valued(tests, first, sets, lambda data: _indexed(_INDEXES[key], data), _negated)
+        return _valued(tests, first, sets, 4, lambda data: _indexed(_INDEXES[key], data), _negated)
     return None
 
 
@@ -179,6 +182,7 @@ def _valued(
     tests: t.Sequence[Step],
     first: t.Mapping[str, t.Any],
     sets: Sets,
+    length: int,
     word: t.Callable[[bytes], t.Any],
     negated: t.Callable[[t.Any], t.Any],
 ) -> t.Optional[list[Word]]:
@@ -191,9 +195,9 @@ def _valued(
     if tests[0].name != "lookup":
         return None
     if first.get("dreg") == 0:
-        mapped = sets.verdicts(first["set"])
+        mapped = sets.verdicts(first["set"], length)
         return None if mapped is None else [(word(data), *_verdict(*verdict)) for data, verdict in mapped]
-    members = sets.members(first["set"])
+    members = sets.members(first["set"], length)
     if members is None:
         return None
     if first.get("flags"):  # outside of all of them
@@ -240,15 +244,42 @@ def _address_lookup(
     load: t.Mapping[str, t.Any], tests: t.Sequence[Step], first: t.Mapping[str, t.Any], version: int, sets: Sets
 ) -> t.Optional[list[Word]]:
     sides = {offset: side for (of, side), offset in ADDRESS_OFFSETS.items() if of == version}
-    if len(tests) != 1 or tests[0].name != "lookup" or "dreg" in first or load["len"] != {4: 4, 6: 16}[version]:
+    side, length = sides[load["offset"]], {4: 4, 6: 16}[version]
+    if (
+        side == "saddr"
+        and load["len"] == 2 * length
+        and [(one.name, first.get("op")) for one in tests] == [("cmp", EQ)]
+    ):
+        # Of two whole addresses that stand one behind the other nft makes one comparison.
+        source, destination = (ipaddress.ip_network(first["data"][each : each + length]) for each in (0, length))
+        return [(_address("saddr", source, True), _address("daddr", destination, True))]
+    bounds = _range(tests)
+    if load["len"] != length or (bounds is None and (len(tests) != 1 or tests[0].name != "lookup" or "dreg" in first)):
         return None
-    side = sides[load["offset"]]
-    networks = sets.networks(first["set"], version)
+    networks = spanned(*bounds, version) if bounds is not None else sets.networks(first["set"], version)
     if networks is None:
         return None
     if first.get("flags"):
         return [tuple(_address(side, network, False) for network in networks)]
     return [(_address(side, network, True),) for network in networks]
+
+
+def _range(tests: t.Sequence[Step]) -> t.Optional[tuple[int, int]]:
+    """`10.0.0.1-10.0.0.9`, in either spelling."""
+    fields = [dict(one.fields) for one in tests]
+    if [one.name for one in tests] == ["range"] and fields[0]["op"] == EQ:
+        bounds = fields[0]["from"], fields[0]["to"]
+    elif [(one.name, each.get("op")) for one, each in zip(tests, fields)] == [("cmp", GTE), ("cmp", LTE)]:
+        bounds = fields[0]["data"], fields[1]["data"]
+    else:
+        return None
+    return int.from_bytes(t.cast(bytes, bounds[0]), "big"), int.from_bytes(t.cast(bytes, bounds[1]), "big")
+
+
+def spanned(first: int, last: int, version: int) -> list[Network]:
+    """The networks that hold just these addresses."""
+    address = ipaddress.IPv4Address if version == 4 else ipaddress.IPv6Address
+    return list(ipaddress.summarize_address_range(address(first), address(last)))
 
 
 def _address(side: str, network: Network, equal: bool) -> Expression:
