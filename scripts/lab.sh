@@ -21,10 +21,7 @@ for option; do
 done
 
 logs=$cache/lab
-mkdir -p "$logs"
-# A person's own configuration is about other hosts; and nothing is left in the home directory.
-export ANSIBLE_CONFIG=$checkout/scripts/ansible.cfg ANSIBLE_HOME=$cache/lab/ansible ANSIBLE_REMOTE_TEMP=$cache/lab/tmp
-export ANSIBLE_NOCOLOR=1 ANSIBLE_FORCE_COLOR=0
+ansible_for_itself lab
 
 # playbook LOG SAYING WHAT...: runs it, shows it as one line and keeps what it said in .cache/lab/LOG.log.
 playbook() {

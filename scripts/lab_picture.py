@@ -72,7 +72,9 @@ def picture(bridge: str, where: str) -> list[str]:
     return lines
 
 
-def probe_lines(probed: list[dict[str, Any]]) -> list[str]:
+def probe_lines(probed: list[dict[str, Any]], widths: tuple[int, int] = (9, 28)) -> list[str]:
+    """One line for each probe, in columns: from where, what, how it went, and what there is to say of that."""
+    origin, what = widths
     lines = []
     for probe in probed:
         if not probe["ok"]:
@@ -82,10 +84,12 @@ def probe_lines(probed: list[dict[str, Any]]) -> list[str]:
         else:
             verdict = "answers"
         if probe.get("rtt_ms") is not None:
-            said = f"{probe['rtt_ms']:.1f} ms"
+            found = ", ".join(probe["result"]) if isinstance(probe.get("result"), list) else ""
+            seen = f"seen as {probe['seen']}" if probe.get("seen") else ""
+            said = "  ".join(part for part in (f"{probe['rtt_ms']:.2f} ms", found, seen) if part)
         else:
             said = str(probe.get("error") or probe.get("result") or "")
-        lines.append(f"  {probe['from']:<9} {probe['what']:<28} {verdict:<16} {said}".rstrip())
+        lines.append(f"  {probe['from']:<{origin}} {probe['what']:<{what}} {verdict:<16} {said}".rstrip())
     return lines
 
 
