@@ -144,6 +144,17 @@ options:
     type: str
     choices: [interface, global, keep]
     default: interface
+  firewall:
+    description:
+      - What is done when a chain of another firewall (Docker's, firewalld's, ufw's, a policy or rule of nftables,
+        iptables-nft or iptables-legacy) would drop or reject what this rule set is to let pass. An accept of ours is of
+        no use against that.
+      - V(auto) warns, with the name of the chain and the commands that let it pass there. Nothing is changed in it.
+      - V(fail) refuses, before anything is changed, where that is certain; where it only might, it warns.
+      - V(ignore) does not look.
+    type: str
+    choices: [auto, ignore, fail]
+    default: auto
 notes:
   - Not touched are the tables, chains and rules of others, their flows, the bridge's switches
     C(net.bridge.bridge-nf-call-*), and every other interface. Nothing is opened in another firewall.
@@ -317,6 +328,38 @@ nat:
     sysctls:
       description: The kernel's switches that this rule set uses, each with its value.
       type: dict
+    blockers:
+      description: The chains of other firewalls that would stop flows of this rule set. Null with O(firewall=ignore).
+      type: list
+      elements: dict
+      contains:
+        chain:
+          description: Family, table and name of the chain.
+          type: str
+          sample: ip filter FORWARD
+        backend:
+          description: V(nftables), V(iptables-nft) or V(iptables-legacy).
+          type: str
+        manager:
+          description: Whose it is, as far as its name tells, such as V(docker), V(firewalld), V(ufw). Null if it does not.
+          type: str
+        action:
+          description: What it does, V(drop) or V(reject), or the word of a verdict of which nobody knows what it does.
+          type: str
+        why:
+          description: The rule, or V(policy drop).
+          type: str
+        certain:
+          description: Whether all of a flow ends there. Otherwise it might, depending on what the chain asks.
+          type: bool
+        flows:
+          description: Which ones are stopped, by interfaces and family.
+          type: list
+          elements: str
+          sample: [br0 -> eth0 (ipv4)]
+        done:
+          description: What was done about it. Always null, since nothing is.
+          type: str
   sample:
     uplink: {ipv4: [eth0], ipv6: []}
     rules:
@@ -324,6 +367,7 @@ nat:
     sysctls:
       net/ipv4/conf/eth0/forwarding: "1"
       net/ipv4/conf/to-red/forwarding: "1"
+    blockers: []
 operations:
   description: What was done, or would be in check mode, in order, each step as the command line that does the same.
     Joined by newlines they are a shell script. Empty when nothing is to be done.
@@ -375,6 +419,7 @@ def main() -> None:
                 },
             },
             "ip_forward": {"type": "str", "choices": ["interface", "global", "keep"], "default": "interface"},
+            "firewall": {"type": "str", "choices": ["auto", "ignore", "fail"], "default": "auto"},
         },
         required_if=[("state", "present", ("sources", "inside"), True)],
     )

@@ -191,3 +191,29 @@ def test_what_can_t_be_published_is_refused(lab: Host) -> None:
     lab.apply("ns_nat", **one, publish=[{"port": "80", "to": RED}])
     second = {"name": "second", "inside": ["to-blue"], "uplink": ["any"]}
     lab.refuse("ns_nat", "published by the rule set lab", **second, publish=[{"port": "70-90", "to": "10.9.0.2"}])
+
+
+DROPPING = {
+    "iptables-nft": "iptables-nft -P FORWARD DROP",
+    "iptables-legacy": "iptables-legacy -P FORWARD DROP",
+    "docker": "iptables-nft -P FORWARD DROP; iptables-nft -N DOCKER-USER; iptables-nft -I FORWARD -j DOCKER-USER",
+    "nftables": "nft add table inet mine; nft add chain inet mine f '{ type filter hook forward priority 10; policy drop; }'",
+}
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("owner", DROPPING)
+def test_what_a_warning_advises_lets_the_lab_pass_the_firewall_of_another(lab: Host, owner: str) -> None:
+    lab.sh(DROPPING[owner])
+    options = {"name": "lab", "sources": SOURCES[:1]}
+    lab.refuse("ns_nat", "would drop what the rule set lab is to let pass", firewall="fail", **options)
+    result = lab.changed("ns_nat", **options)
+    (blocker,) = result["nat"]["blockers"]
+    assert (blocker["why"], blocker["certain"]) == ("policy drop", True)
+    assert lab.fetch(Outside.WEB, "red", patience=0.5) is None
+    (warning,) = lab.check("ns_nat", **options).warnings
+    assert owner in warning
+    lab.sh(warning.rpartition("let it pass there: ")[2])
+    assert lab.fetch(Outside.WEB, "red") == Outside.HOST4
+    again = lab.check("ns_nat", firewall="fail", **options)
+    assert (again.warnings, again["nat"]["blockers"], again.changed) == ([], [], False)

@@ -21,9 +21,9 @@ from .._values import (
     parse_rule_set_name,
 )
 from .._world import World
-from . import _forwarding
+from . import _forwarding, _nat_blockers
 from ._nat_plan import ANY, AUTO, VERSIONS, Nat
-from ._nat_rules import holders, owner
+from ._nat_rules import RuleSet, holders, owner
 from ._place import place
 from ._publish import MAP, Publish, parse_publishes
 
@@ -48,6 +48,7 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
         established_only=params.get("inbound") != "any",
         publish=_publish(params.get("publish") or (), sources),
         ip_forward=params.get("ip_forward") or "interface",
+        firewall=params.get("firewall") or AUTO,
     )
     resources: list[Resource] = [nat]
 
@@ -124,6 +125,7 @@ def _report(world: World, nat: Nat) -> dict[str, object] | None:
     if state is None or state.table is None or nat.name not in holders(state.table).values():
         return None
     spoken = nat.versions(state)
+    rule_set = RuleSet(nat.name, nat.inside_of(state), (), nat.established_only, nat.publish)
     wanted = nat.switches(state, _forwarding.recorded(world, nat.where))
     return {
         "uplink": {
@@ -132,6 +134,7 @@ def _report(world: World, nat: Nat) -> dict[str, object] | None:
         },
         "rules": _rules(state.table, nat.name),
         "sysctls": {path: _forwarding.value(state, path) for path in wanted.values},
+        "blockers": _nat_blockers.shown(_nat_blockers.find(state, nat.flows(state, rule_set))),
     }
 
 

@@ -12,11 +12,12 @@ import typing as t
 
 from .._engine import Draft
 from .._errors import Problem
+from .._filtering import Flow
 from .._ruleset import Table
 from .._ruleset_changes import difference
 from .._values import IPAddress, IPNetwork, NamespaceRef
-from .._world import TABLE_MAIN, NamespaceState, Need, NeedLinks, NeedTable, Route, World
-from . import _forwarding
+from .._world import TABLE_MAIN, NamespaceState, Need, NeedFirewall, NeedLinks, NeedTable, Route, World
+from . import _forwarding, _nat_blockers
 from ._forwarding import Wanted
 from ._nat_rules import Outward, RuleSet, laid, overlap
 from ._nat_table import ChangeTable, flush, refuse_clashes
@@ -24,6 +25,7 @@ from ._place import link_at, namespace_at, place
 from ._publish import Publish
 
 AUTO, ANY = "auto", "any"
+IGNORE, FAIL = "ignore", "fail"
 VERSIONS = (4, 6)
 
 
@@ -45,11 +47,13 @@ class Nat:
     established_only: bool = True
     publish: tuple[Publish, ...] = ()
     ip_forward: str = "interface"
+    firewall: str = "auto"
 
     def needs(self, world: World) -> t.Iterable[Need]:
         state = world.at(self.where)
         versions = () if state is None or not self.present else self.versions(state)
-        return (NeedLinks(self.where), NeedTable(self.where), *_forwarding.needs(world, self.where, versions))
+        others = (NeedFirewall(self.where),) if self.present and self.firewall != IGNORE else ()
+        return (NeedLinks(self.where), NeedTable(self.where), *_forwarding.needs(world, self.where, versions), *others)
 
     def plan(self, draft: Draft) -> None:
         if not self.present:
@@ -57,6 +61,8 @@ class Nat:
             return
         state = namespace_at(draft, self.where)
         rule_set = self._rule_set(draft, state)
+        found = _nat_blockers.find(state, self.flows(state, rule_set)) or ()
+        _nat_blockers.tell(draft, self.where, rule_set, found, refuse=self.firewall == FAIL)
         before = state.table
         wanted = self.switches(state, _forwarding.recorded(draft.world, self.where))
         switches = _forwarding.switching(draft.world, self.where, self.name, wanted)
@@ -195,6 +201,11 @@ class Nat:
             tuple(network for network in self.sources if network.version == version),
             next((address for address in self.to_source if address.version == version), None),
         )
+
+    def flows(self, state: NamespaceState, rule_set: RuleSet) -> list[Flow]:
+        """What has to pass other firewalls."""
+        uplinks = {version: self.uplinks(state, version) for version in self.versions(state)}
+        return _nat_blockers.flows(state, rule_set, self.sources, uplinks)
 
     def switches(self, state: NamespaceState, record: _forwarding.Entries) -> Wanted:
         """The switches that have to be on."""

@@ -29,7 +29,7 @@ from .._ruleset import (
     Rule,
     Table,
 )
-from .._values import IPAddress, parse_ip
+from .._values import IPAddress, IPNetwork, parse_ip
 
 PROTOCOLS = ("tcp", "udp")
 MAP = {4: "publish4", 6: "publish6"}
@@ -107,7 +107,7 @@ class Publish:
     def _at(self) -> tuple[Expression, ...]:
         if self.ports.address is None:
             return (NetworkProtocol(self.ports.version), DestinationIsLocal())
-        return (AddressIn("daddr", ipaddress.ip_network(self.ports.address)),)
+        return (AddressIn("daddr", network_of(self.ports.address)),)
 
 
 def parse_publishes(options: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Publish, ...]:
@@ -170,6 +170,11 @@ def _parse_ports(text: str, what: str) -> tuple[int, int]:
     if not 1 <= first <= last <= 65535:
         raise Problem(f"{what} {text!r} is no port and no range", "write a number from 1 to 65535, or 8000-8010")
     return first, last
+
+
+def network_of(address: IPAddress) -> IPNetwork:
+    """The one address as a network."""
+    return ipaddress.ip_network(address)
 
 
 def shown_range(first: int, last: int) -> str:

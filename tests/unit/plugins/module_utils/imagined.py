@@ -94,10 +94,12 @@ def connected(dst: str, dev: str) -> Route:
     return route(dst, None, dev, protocol=w.PROTO_KERNEL, metric=metric)
 
 
-def namespace(*links: Link, routes=(), sysctls=None, pids=(), table=None, loopback: bool = True) -> NamespaceState:
+def namespace(
+    *links: Link, routes=(), sysctls=None, pids=(), table=None, firewall=(), loopback: bool = True
+) -> NamespaceState:
     lo = Link("lo", "loopback", 1, "00:00:00:00:00:00", 65536, up=loopback)
     there = {each.name: each for each in (lo, *links)}
-    return NamespaceState("", None, there, list(routes), dict(sysctls or {}), tuple(pids), table)
+    return NamespaceState("", None, there, list(routes), dict(sysctls or {}), tuple(pids), table, tuple(firewall))
 
 
 def a_host(*links: Link, routes=(), **facets) -> NamespaceState:
@@ -160,6 +162,9 @@ class Imagined:
             state.pids, state.mounts = true.pids, true.mounts
         elif isinstance(need, w.NeedTable):
             state.table = true.table
+        elif isinstance(need, w.NeedFirewall):
+            state.firewall = true.firewall or ()
+            state.sysctls.update({p: v for p, v in true.sysctls.items() if p in w.BRIDGE_NETFILTER.values()})
         else:
             self._links(true, state)
             if isinstance(need, w.NeedPeer):

@@ -4,11 +4,25 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
-from ansible_collections.nslab.linux.plugins.module_utils._ruleset import Chain, Element, Table
+from ansible_collections.nslab.linux.plugins.module_utils._ruleset import (
+    ACCEPT,
+    DROP,
+    Chain,
+    ConntrackState,
+    Element,
+    Hook,
+    Interface,
+    Rule,
+    Table,
+    Unknown,
+)
 from ansible_collections.nslab.linux.plugins.module_utils._ruleset_text import element_text, rule_text
+from ansible_collections.nslab.linux.plugins.module_utils._world import ForeignTable
 from ansible_collections.nslab.linux.tests.unit.plugins.module_utils.imagined import (
     a_host,
     address,
@@ -417,3 +431,93 @@ def test_a_kernel_without_ipv6_is_refused():
     host = router(bridge("br1", address("fd00:1::1/64")), sysctls={"net/ipv4/ip_forward": "0"})
     with pytest.raises(Problem, match="the kernel has no IPv6 on the host"):
         plan("ns_nat", world(host), **BOTH)
+
+
+# Other firewalls
+
+
+def drops(family: str = "ip", name: str = "filter", *rules: Rule, policy: str = "drop", more=()) -> ForeignTable:
+    hook = Hook("filter", "forward", 0, policy)
+    return ForeignTable(Table(family, name, (Chain("FORWARD", rules, hook), *more)))
+
+
+def behind(*tables: ForeignTable, **sysctls):
+    return world(router(sysctls={"net/ipv4/ip_forward": "0", **sysctls}, firewall=tables))
+
+
+def test_a_chain_that_would_stop_the_lab_is_named_with_what_lets_it_pass():
+    made = plan("ns_nat", behind(drops()), **LAB, sources=["10.1.0.0/24"])
+    (warning,) = made.warnings
+    assert warning.startswith(
+        "chain ip filter FORWARD on the host, of iptables-nft, would drop what the rule set lab is to let pass,"
+        " br0 -> eth0 (ipv4) and 1 more (its policy drop)"
+    )
+    assert warning.endswith("iptables -I FORWARD -i br0 -j ACCEPT; iptables -I FORWARD -o br0 -j ACCEPT")
+    (blocker,) = made.report["nat"]["blockers"]
+    assert (blocker["chain"], blocker["why"], blocker["done"]) == ("ip filter FORWARD", "policy drop", None)
+
+
+def test_where_it_is_let_pass_nothing_is_said():
+    accepts = [Rule((Interface(direction, "br0"), ACCEPT)) for direction in ("iifname", "oifname")]
+    made = plan("ns_nat", behind(drops("ip", "filter", *accepts)), **LAB, sources=["10.1.0.0/24"])
+    assert (made.warnings, made.report["nat"]["blockers"]) == ((), [])
+
+
+@pytest.mark.parametrize(
+    ("tables", "words"),
+    [
+        (
+            [drops("ip", "filter", more=(Chain("DOCKER-USER"),))],
+            "of docker.*iptables -I DOCKER-USER -i br0 -j ACCEPT; iptables -I DOCKER-USER -o br0",
+        ),
+        ([ForeignTable(drops().table, legacy=True)], "of iptables-legacy.*iptables-legacy -I FORWARD -i br0"),
+        ([drops("ip6", "filter")], ""),
+        ([drops("inet", "mine")], "of nftables.*nft insert rule inet mine FORWARD iifname br0 accept; nft insert"),
+        ([drops("ip", "filter", more=(Chain("ufw-before-forward"),))], "of ufw.*ufw route allow in on br0; ufw route"),
+        ([drops("inet", "firewalld")], "of firewalld.*firewall-cmd --permanent --zone=trusted --add-interface=br0"),
+    ],
+)
+def test_each_firewall_is_told_as_its_owner_expects_it(tables, words):
+    """One of IPv6 is in nobody's way here."""
+    made = plan("ns_nat", behind(*tables), **LAB, sources=["10.1.0.0/24"])
+    assert len(made.warnings) == (1 if words else 0)
+    assert re.search(words, "".join(made.warnings))
+    options = {**LAB, "sources": ["10.1.0.0/24"]}
+    assert plan("ns_nat", behind(*tables), **options, firewall="ignore").warnings == ()
+    if words:
+        with pytest.raises(Problem, match=words):
+            plan("ns_nat", behind(*tables), **options, firewall="fail")
+
+
+def test_what_only_might_stop_it_is_no_reason_to_fail():
+    odd = Rule((Unknown("limit", b""), DROP))
+    made = plan("ns_nat", behind(drops("inet", "mine", odd, policy="accept")), **LAB, inside=["br0"], firewall="fail")
+    assert "might drop" in made.warnings[0]
+    assert [each["certain"] for each in made.report["nat"]["blockers"]] == [False]
+
+
+def test_a_published_port_has_to_pass_too():
+    only_out = drops(
+        "inet",
+        "mine",
+        Rule((Interface("iifname", "br0"), ACCEPT)),
+        Rule((ConntrackState(frozenset({"established"})), ACCEPT)),
+    )
+    assert plan("ns_nat", behind(only_out), **LAB, sources=["10.1.0.0/24"]).warnings == ()
+    made = publishing({"port": "80", "to": "10.1.0.2"}, before=behind(only_out))
+    assert "eth0 -> br0 (ipv4, published)" in made.warnings[0]
+
+
+def test_neighbours_on_a_bridge_pass_other_firewalls_only_where_the_kernel_sends_them_there():
+    only_out = drops(
+        "inet",
+        "mine",
+        *(
+            Rule((Interface("iifname", one), Interface("oifname", other), ACCEPT))
+            for one, other in (("br0", "eth0"), ("eth0", "br0"))
+        ),
+    )
+    assert plan("ns_nat", behind(only_out), **LAB, sources=["10.1.0.0/24"]).warnings == ()
+    bridged = behind(only_out, **{"net/bridge/bridge-nf-call-iptables": "1"})
+    (warning,) = plan("ns_nat", bridged, **LAB, sources=["10.1.0.0/24"]).warnings
+    assert "br0 -> br0 (ipv4)" in warning

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What other firewalls of a router would do to the flows of a rule set, told with the command that lets them pass there."""
+
+from __future__ import annotations
+
+import typing as t
+
+from .._blockers import DOCKER, FIREWALLD, IPTABLES_LEGACY, IPTABLES_NFT, UFW, Blocker, blockers, sees_bridged
+from .._engine import Draft
+from .._errors import Problem
+from .._filtering import ESTABLISHED, NEW, Flow
+from .._operation import inside as within
+from .._values import IPNetwork, NamespaceRef
+from .._world import NamespaceState, any_network
+from ._nat_rules import RuleSet
+from ._place import place
+from ._publish import network_of
+
+Uplinks = t.Mapping[int, t.Optional[tuple[str, ...]]]
+
+
+def flows(state: NamespaceState, rule_set: RuleSet, sources: t.Sequence[IPNetwork], uplinks: Uplinks) -> list[Flow]:
+    """All that has to pass for the rule set to work; of a family without an uplink only what stays inside."""
+    found = []
+    for version, outward in uplinks.items():
+        own: list[IPNetwork | None] = [network for network in sources if network.version == version]
+        own = own or [None]
+        published = [network_of(each.to) for each in rule_set.publish if each.ports.version == version]
+        for link in rule_set.inside:
+            for uplink in (None,) if outward is None else outward:
+                for network in own:
+                    found.append(Flow(version, link, uplink, network, None, NEW))
+                    found.append(Flow(version, uplink, link, None, network, ESTABLISHED))
+                    if not rule_set.established_only:
+                        found.append(Flow(version, uplink, link, None, network, NEW))
+                found += [Flow(version, uplink, link, None, target, NEW, True) for target in published]
+            # Neighbours on one bridge pass here only where the kernel sends bridged frames through.
+            alone = state.links[link].kind != "bridge" if link in state.links else True
+            if not alone and sees_bridged(state, version):
+                found.append(Flow(version, link, link, any_network(version) if own == [None] else own[0], None, NEW))
+        found += [
+            Flow(version, one, other) for one in rule_set.inside[:1] for other in rule_set.inside[1:2]
+        ]  # what holds for one pair of them holds, as a rule, for the others
+    return found
+
+
+def find(state: NamespaceState, wanted: t.Iterable[Flow]) -> list[Blocker] | None:
+    """None where nobody has looked."""
+    return None if state.firewall is None else blockers(state.firewall, wanted)
+
+
+def tell(draft: Draft, where: NamespaceRef, rule_set: RuleSet, found: t.Iterable[Blocker], refuse: bool) -> None:
+    """Warn of each, or, when ``refuse``, have the task fail on those of which it is certain."""
+    for blocker in found:
+        text = _sentence(where, rule_set, blocker)
+        if refuse and blocker.certain:
+            raise Problem(text, f"let it pass there: {advice(where, blocker, rule_set.inside)}")
+        draft.warn(f"{text}; if the lab is cut off, let it pass there: {advice(where, blocker, rule_set.inside)}")
+
+
+def _sentence(where: NamespaceRef, rule_set: RuleSet, blocker: Blocker) -> str:
+    does = f"{'would' if blocker.certain else 'might'} {blocker.action}"
+    more = f" and {len(blocker.flows) - 1} more" if len(blocker.flows) > 1 else ""
+    return (
+        f"{chain(blocker)} {place(where)}, of {blocker.manager or blocker.backend}, {does} what the rule set {rule_set.name} is to let"
+        f" pass, {blocker.flows[0]}{more} (its {blocker.why})"
+    )
+
+
+def chain(blocker: Blocker) -> str:
+    return f"chain {blocker.family} {blocker.table} {blocker.chain}"
+
+
+def advice(where: NamespaceRef, blocker: Blocker, inside: t.Sequence[str]) -> str:
+    """The commands by which the owner of the chain expects it to be told, for the first inside link."""
+    link = inside[0]
+    six = blocker.family == "ip6" or all(flow.version == 6 for flow in blocker.flows)
+    if blocker.manager == UFW:
+        return _commands(
+            where, ("ufw", "route", "allow", "in", "on", link), ("ufw", "route", "allow", "out", "on", link)
+        )
+    if blocker.manager == FIREWALLD:
+        return _commands(
+            where,
+            ("firewall-cmd", "--permanent", "--zone=trusted", f"--add-interface={link}"),
+            ("firewall-cmd", "--reload"),
+        )
+    if blocker.backend in (IPTABLES_NFT, IPTABLES_LEGACY):
+        tool = ("ip6tables" if six else "iptables") + ("-legacy" if blocker.backend == IPTABLES_LEGACY else "")
+        to = "DOCKER-USER" if blocker.manager == DOCKER else "FORWARD"
+        return _commands(where, *((tool, "-I", to, direction, link, "-j", "ACCEPT") for direction in ("-i", "-o")))
+    return _commands(
+        where,
+        *(
+            ("nft", "insert", "rule", blocker.family, blocker.table, blocker.chain, direction, link, "accept")
+            for direction in ("iifname", "oifname")
+        ),
+    )
+
+
+def _commands(where: NamespaceRef, *commands: tuple[str, ...]) -> str:
+    return "; ".join(within(where, *words) for words in commands)
+
+
+def shown(found: t.Iterable[Blocker] | None) -> list[dict[str, object]] | None:
+    """As the module returns them."""
+    if found is None:
+        return None
+    return [
+        {
+            "chain": f"{each.family} {each.table} {each.chain}",
+            "backend": each.backend,
+            "manager": each.manager,
+            "action": each.action,
+            "why": each.why,
+            "certain": each.certain,
+            "flows": [str(flow) for flow in each.flows],
+            "done": None,
+        }
+        for each in found
+    ]
