@@ -137,11 +137,11 @@ def end_processes(mark: str, mounts: int) -> list[str]:
 def open_namespaces() -> set[str]:
     """The namespaces that this process holds open, each of which would be kept alive by it."""
     found = set()
-    for entry in Path("/proc/self/fd").iterdir():
+    for number in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
-            target = os.readlink(entry)
+            target = os.readlink(f"/proc/self/fd/{number}")
             if target.startswith(("net:[", "mnt:[", "/run/netns/")):
-                found.add(f"descriptor {entry.name} of {target}")
+                found.add(f"descriptor {number} of {target}")
     return found
 
 
