@@ -77,6 +77,7 @@ notes:
     can reach it by path or pid.
 seealso:
   - module: nslab.linux.veth
+  - module: nslab.linux.ns_link
   - module: nslab.linux.ns_resolv
   - name: ip-netns(8)
     description: The command with which people do the same.

@@ -14,7 +14,8 @@ description:
     and has it stand in the namespace, under the name and with the settings that are declared. It makes and removes no
     interface.
   - An interface that is where it shall be is changed in place, and only in what is declared and differs. What is left
-    out is not managed.
+    out is not managed. What has drifted since is put right by the next run, also when somebody has renamed the
+    interface back to O(name) or moved it back to O(from).
   - Which interface is it? The one called O(rename), or else O(name), in O(netns). If there is none, the one called
     O(name) in O(from), which is then moved, and renamed in the same step, so that its old name never stands in the
     new namespace. If there is none either and O(from) is left out, the one called O(name) in O(netns), which is only
@@ -23,7 +24,8 @@ description:
     task with neither O(rename) nor O(from). It means the interface in O(netns), whatever bears the same name on the
     host.
   - No other interface is touched. Whatever stands on an interface that moves, such as a macvlan or a VLAN, stays
-    where it is.
+    where it is. The kernel forgets its MAC address in the filter of the interface, though, so that it may hear nothing
+    until it has been set down and up again.
   - When a step fails, what the task has done so far is undone. The interface is where it was, with the addresses,
     routes, bridge and sysctls that it had.
 extends_documentation_fragment:

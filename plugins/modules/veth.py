@@ -148,6 +148,7 @@ notes:
 seealso:
   - module: nslab.linux.netns
   - module: nslab.linux.bridge
+  - module: nslab.linux.ns_link
   - module: nslab.linux.ns_route
   - name: veth(4)
     description: How the kernel describes the pair.
