@@ -68,7 +68,7 @@ def parse_namespace(text: str | None) -> NamespaceRef:
         return HOST
     if text.startswith("/"):
         prefix = NETNS_DIR + "/"
-        if text.startswith(prefix) and _NAMESPACE.match(text[len(prefix) :]):
+        if text.startswith(prefix) and _NAMESPACE.match(text[len(prefix) :]) and text != f"{prefix}host":
             return NamespaceRef("name", text[len(prefix) :])
         if "\n" in text or "\0" in text:
             raise Problem(f"namespace path {text!r} has a line break or NUL in it")
@@ -125,6 +125,11 @@ def parse_address(text: str) -> IPInterface:
         raise Problem(f"address {text!r} is malformed", "write it as CIDR with a prefix length, such as 10.0.0.1/24")
     if address.ip.is_multicast or address.ip.is_unspecified:
         raise Problem(f"address {text!r} can't be given to an interface", "use a unicast address")
+    six = address.ip if isinstance(address.ip, ipaddress.IPv6Address) else None
+    if address.ip.is_link_local or (six is not None and (six.is_loopback or six.is_site_local)):
+        raise Problem(
+            f"address {text!r} is not of global scope", "others, such as link-local ones, are left to the kernel"
+        )
     return address
 
 

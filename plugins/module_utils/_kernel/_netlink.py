@@ -11,18 +11,16 @@ Source: netlink(7), linux/netlink.h, Documentation/userspace-api/netlink/intro.r
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import struct
 import typing as t
 
-from ._refusal import KernelRefused
+from ._refusal import KernelRefused, refusal
 
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 NLM_F_REQUEST, NLM_F_ACK = 0x1, 0x4
-NLM_F_DUMP_INTR, NLM_F_ACK_TLVS = 0x10, 0x200
+NLM_F_DUMP_INTR = 0x10
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
-NLMSGERR_ATTR_MSG = 1
 SO_RCVBUFFORCE = 33
 
 BATCH = 128  # more than 256 unread acknowledgements overrun the receive buffer
@@ -76,7 +74,7 @@ class Netlink:
                     continue
                 place = sequence - first
                 waiting.discard(place)
-                answers[place] = _refusal(flags, payload, start + place)
+                answers[place] = refusal(flags, payload, start + place)
         return answers
 
     def dump(self, message: bytes, flags: int) -> list[bytes]:
@@ -117,7 +115,7 @@ class Netlink:
                 if kind == NLMSG_DONE:
                     return found, interrupted
                 if kind == NLMSG_ERROR:
-                    refused = _refusal(flags, payload, None)
+                    refused = refusal(flags, payload, None)
                     if refused is not None:
                         raise refused
                     return found, interrupted
@@ -130,21 +128,3 @@ class Netlink:
             length, kind, flags, sequence, _pid = _HEADER.unpack_from(data, offset)
             yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
             offset += (length + 3) & ~3
-
-
-def _refusal(flags: int, payload: bytes, index: int | None) -> KernelRefused | None:
-    """The no in an NLMSG_ERROR, with the kernel's own sentence where it comes with one."""
-    (negative,) = struct.unpack_from("=i", payload)
-    if negative == 0:
-        return None
-    text = os.strerror(-negative)
-    if flags & NLM_F_ACK_TLVS:
-        offset = 4 + _HEADER.size  # the refused message itself is cut to its header by NETLINK_CAP_ACK
-        while offset + 4 <= len(payload):
-            length, kind = struct.unpack_from("=HH", payload, offset)
-            if length < 4:
-                break
-            if kind & 0x3FFF == NLMSGERR_ATTR_MSG:
-                text = payload[offset + 4 : offset + length].rstrip(b"\0").decode(errors="replace")
-            offset += (length + 3) & ~3
-    return KernelRefused(-negative, text, index)

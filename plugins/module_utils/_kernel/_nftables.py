@@ -28,11 +28,10 @@ from .._ruleset_changes import (
 )
 from . import _nft_codec as codec
 from ._netlink import NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, Netlink
-from ._netlink import _refusal as refusal
 from ._nft_expressions import encode_expressions
 from ._nft_recognise import decode_expressions
 from ._nft_sets import NFT_SET_ANONYMOUS, decode_set, encode_elements, encode_set
-from ._refusal import KernelRefused
+from ._refusal import KernelRefused, refusal
 
 NETLINK_NETFILTER = 12
 NLM_F_DUMP, NLM_F_CREATE, NLM_F_APPEND = 0x300, 0x400, 0x800

@@ -4,6 +4,13 @@
 
 from __future__ import annotations
 
+import os
+import struct
+
+NLM_F_ACK_TLVS = 0x200
+NLMSGERR_ATTR_MSG = 1
+NLMSGHDR_SIZE = 16
+
 
 class KernelRefused(Exception):
     """A netlink message that the kernel refused.
@@ -17,3 +24,21 @@ class KernelRefused(Exception):
         self.errno = errno
         self.text = text
         self.index = index
+
+
+def refusal(flags: int, payload: bytes, index: int | None) -> KernelRefused | None:
+    """The no in an NLMSG_ERROR, with the kernel's own sentence where it comes with one."""
+    (negative,) = struct.unpack_from("=i", payload)
+    if negative == 0:
+        return None
+    text = os.strerror(-negative)
+    if flags & NLM_F_ACK_TLVS:
+        offset = 4 + NLMSGHDR_SIZE  # the refused message itself is cut to its header by NETLINK_CAP_ACK
+        while offset + 4 <= len(payload):
+            length, kind = struct.unpack_from("=HH", payload, offset)
+            if length < 4:
+                break
+            if kind & 0x3FFF == NLMSGERR_ATTR_MSG:
+                text = payload[offset + 4 : offset + length].rstrip(b"\0").decode(errors="replace")
+            offset += (length + 3) & ~3
+    return KernelRefused(-negative, text, index)

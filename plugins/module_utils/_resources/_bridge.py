@@ -25,13 +25,14 @@ from .._values import (
     parse_namespace,
 )
 from .._world import BridgeOptions, Link, Need, NeedLinks, NeedLinkSysctls, World
-from ._address import Addresses
+from ._addresses import Addresses
 from ._link import Attributes, Up, governed_link, report_link
 from ._linking import DropLink, SetLink
 from ._place import described_kind, link_at, namespace_at, place
 
 MAX_PORTS = 1023  # BR_PORT_BITS is 10, and port 0 is none
 CENTISECONDS = 100
+MAX_SECONDS = (2**32 - 1) // CENTISECONDS
 FORWARD_DELAY_WITH_STP = (200, 3000)
 
 # by field of BridgeOptions: the kernel's attribute, and the word of ip-link(8)
@@ -246,8 +247,10 @@ def _options(params: t.Mapping[str, t.Any]) -> BridgeChanges:
     for name in ("forward_delay", "ageing_time"):
         seconds = params.get(name)
         if seconds is not None:
-            if not 0 <= seconds < 2**32 / CENTISECONDS:
-                raise Problem(f"{name} {seconds} of bridge {params['name']} is out of range", "give seconds, 0 or more")
+            if not 0 <= seconds <= MAX_SECONDS:
+                raise Problem(
+                    f"{name} {seconds} of bridge {params['name']} is out of range", f"give 0 to {MAX_SECONDS} seconds"
+                )
             found.append((name, round(seconds * CENTISECONDS)))
     return tuple(found)
 

@@ -12,7 +12,7 @@ from .._errors import Problem
 from .._operation import ip
 from .._values import HOST, NamespaceRef
 from .._world import Link, Need, NeedLinks, World
-from ._address import dynamic_addresses, shown_addresses
+from ._addresses import dynamic_addresses, shown_addresses
 from ._linking import IPV6_MIN_MTU, MAX_MTU, MoveLink, SetLink, bring_back, renamed
 from ._place import link_at, place
 

@@ -34,7 +34,7 @@ from .._world import (
     NeedPeer,
     World,
 )
-from ._address import Addresses
+from ._addresses import Addresses
 from ._link import Attributes, Up, bring, governed_link, report_link
 from ._place import described_kind, namespace_at, place
 from ._routing import route_words
