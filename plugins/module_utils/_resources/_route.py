@@ -9,9 +9,8 @@ import typing as t
 
 from .._engine import Declaration, Draft, Resource
 from .._errors import Problem
-from .._values import IPAddress, IPNetwork, NamespaceRef, parse_interface, parse_ip, parse_namespace, parse_network
+from .._values import IPAddress, NamespaceRef, parse_namespace
 from .._world import (
-    IPV6_DEFAULT_METRIC,
     PROTO_BOOT,
     PROTO_STATIC,
     TABLE_MAIN,
@@ -21,14 +20,10 @@ from .._world import (
     Nexthop,
     Route,
     World,
-    any_network,
 )
 from ._place import link_at, namespace_at, place
 from ._routing import SCOPE_NAMES, TABLE_NAMES, DropRoute, PutRoute, reaches, route_words
-from ._wanted_route import WantedRoute
-
-_TABLES = {name: number for number, name in TABLE_NAMES.items()}
-_SCOPES = {name: number for number, name in SCOPE_NAMES.items()}
+from ._wanted_route import WantedRoute, parse_route
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +92,8 @@ class RouteSet:
             behind = "" if hop.dev is None else f" behind {hop.dev}"
             draft.expect(
                 f"gateway {hop.via} of {wanted}",
-                "give a link an address of the gateway's subnet first, or set onlink: true with a dev",
+                "give a link an address of the gateway's subnet first"
+                + ("" if wanted.nexthops else ", or set onlink: true with a dev"),
                 f"can't be reached{behind}: no address or direct route of the namespace covers it",
             )
 
@@ -140,13 +136,11 @@ class NoOtherRoutes:
             draft.do(DropRoute(self.where, route))
 
     def _surplus(self, state: NamespaceState) -> list[Route]:
-        kept = {(wanted.dst, wanted.table, wanted.metric, 0) for wanted in self.wanted}
+        kept = {wanted.find(state) for wanted in self.wanted}
         return [
             route
             for route in state.routes
-            if route.protocol in (PROTO_BOOT, PROTO_STATIC)
-            and route.table in self.tables
-            and route.identity not in kept
+            if route.protocol in (PROTO_BOOT, PROTO_STATIC) and route.table in self.tables and route not in kept
         ]
 
     def surplus(self, world: World) -> list[str]:
@@ -158,85 +152,10 @@ class NoOtherRoutes:
 # from the options of the module
 
 
-def _number(text: str, known: t.Mapping[str, int], what: str, least: int, most: int) -> int:
-    if text in known:
-        return known[text]
-    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-        raise Problem(
-            f"{what} {text!r} is not known", f"use a number, {least} to {most}, or {', '.join(sorted(known))}"
-        )
-    return int(text)
-
-
-def _destination(options: t.Mapping[str, t.Any], gateways: t.Sequence[IPAddress]) -> IPNetwork:
-    text = options["dst"]
-    if text == "default":
-        return any_network(gateways[0].version if gateways else 4)
-    return parse_network(text, "destination")
-
-
-def _route(options: t.Mapping[str, t.Any], default_netns: str | None, present: bool) -> WantedRoute:
-    """:raises Problem: the fields do not fit together."""
-    via = None if options.get("via") is None else parse_ip(options["via"], "gateway")
-    src = None if options.get("src") is None else parse_ip(options["src"], "source address")
-    hops = tuple(_nexthop(hop) for hop in options.get("nexthops") or ())
-    gateways = [address for address in (via, *(hop.via for hop in hops), src) if address is not None]
-    dst = _destination(options, gateways)
-    where = parse_namespace(options.get("netns") or default_netns)
-    metric = options.get("metric")
-    if metric is not None and not 0 <= metric < 2**32:
-        raise Problem(f"metric {metric} of the route to {dst} is out of range", "use 0 to 4294967295")
-    wanted = WantedRoute(
-        where=where,
-        dst=dst,
-        table=_number(options.get("table") or "main", _TABLES, "routing table", 1, 2**32 - 1),
-        metric=(metric or IPV6_DEFAULT_METRIC) if dst.version == 6 else metric or 0,
-        kind=options.get("type"),
-        via=via,
-        dev=None if options.get("dev") is None else parse_interface(options["dev"]),
-        nexthops=hops,
-        src=src,
-        scope=None if options.get("scope") is None else _number(options["scope"], _SCOPES, "scope", 0, 255),
-        onlink=options.get("onlink"),
-        mtu=options.get("mtu"),
-    )
-    for address in gateways:
-        if address.version != dst.version:
-            raise Problem(f"{wanted} mixes families: {address} is IPv{address.version}", "use addresses of one family")
-    if present:
-        _check_fields(wanted)
-    return wanted
-
-
-def _check_fields(wanted: WantedRoute) -> None:
-    leads = wanted.via is not None or wanted.dev is not None or bool(wanted.nexthops)
-    if (wanted.kind or "unicast") == "unicast" and not leads:
-        raise Problem(f"{wanted} leads nowhere", "give via, dev or nexthops")
-    if wanted.kind not in (None, "unicast") and leads:
-        raise Problem(f"{wanted} of type {wanted.kind} can't have via, dev or nexthops", "leave them out")
-    if wanted.onlink and wanted.dev is None:
-        raise Problem(f"{wanted} has onlink without dev", "name the link behind which the gateway is")
-    if wanted.via is not None and wanted.via.is_link_local and wanted.via.version == 6 and wanted.dev is None:
-        raise Problem(f"{wanted} has a link-local gateway without dev", "name the link behind which the gateway is")
-    if wanted.mtu is not None and not 68 <= wanted.mtu <= 65535:
-        raise Problem(f"{wanted} has MTU {wanted.mtu}, which is out of range", "use 68 to 65535 bytes")
-
-
-def _nexthop(options: t.Mapping[str, t.Any]) -> Nexthop:
-    weight = 1 if options.get("weight") is None else options["weight"]
-    if not 1 <= weight <= 256:
-        raise Problem(f"weight {weight} of a nexthop is out of range", "use 1 to 256")
-    return Nexthop(
-        via=None if options.get("via") is None else parse_ip(options["via"], "gateway"),
-        dev=None if options.get("dev") is None else parse_interface(options["dev"]),
-        weight=weight,
-    )
-
-
 def declare(params: t.Mapping[str, t.Any]) -> Declaration:
     """Routes of one or several namespaces; direct ones first, since the others may lead through them."""
     present = params["state"] == "present"
-    wanted = [_route(options, params.get("netns"), present) for options in params["routes"]]
+    wanted = [parse_route(options, params.get("netns"), present) for options in params["routes"]]
     _refuse_doubles(wanted)
     order = sorted(wanted, key=lambda route: any(hop.via is not None for hop in route.gateways))
     resources: list[Resource] = [RouteSet(route, present) for route in order]

@@ -9,7 +9,7 @@ import ipaddress
 import pytest
 
 from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
-from ansible_collections.nslab.linux.plugins.module_utils._world import PROTO_STATIC, Nexthop
+from ansible_collections.nslab.linux.plugins.module_utils._world import PROTO_STATIC, SCOPE_HOST, Nexthop
 from ansible_collections.nslab.linux.tests.unit.plugins.module_utils.imagined import (
     address,
     connected,
@@ -82,13 +82,13 @@ def test_every_field_is_in_the_command():
             "src": "10.0.0.2",
             "metric": 7,
             "table": "200",
-            "scope": "link",
+            "scope": "200",
             "onlink": True,
             "mtu": 1400,
         }
     )
     assert short(made) == [
-        "route add 10.9.0.0/16 via 10.0.0.1 dev eth0 onlink table 200 scope link metric 7 src 10.0.0.2 mtu 1400"
+        "route add 10.9.0.0/16 via 10.0.0.1 dev eth0 onlink table 200 scope 200 metric 7 src 10.0.0.2 mtu 1400"
     ]
 
 
@@ -236,7 +236,7 @@ def test_a_route_is_removed_whatever_its_gateway():
     "given",
     [
         {"via": "10.0.0.1"}, {"dev": "eth1"}, {"src": "10.0.0.2"}, {"mtu": 1400}, {"type": "blackhole"}, {"metric": 1},
-        {"table": "100"}, {"scope": "host"}, {"onlink": True}, {"nexthops": [{"via": "10.0.0.9"}]},
+        {"table": "100"}, {"scope": "host"}, {"onlink": True}, {"nexthops": [{"via": "10.0.0.9"}, {"dev": "eth1"}]},
     ],
     ids=str,
 )  # fmt: skip
@@ -250,6 +250,23 @@ def test_absent_also_matches_each_other_field_that_is_given(given):
 def test_every_type_is_removed_when_none_is_given():
     made = plan_for({"dst": "10.9.0.0/16"}, there=[route("10.9.0.0/16", kind="blackhole")], state="absent")
     assert short(made) == ["route del blackhole 10.9.0.0/16"]
+
+
+def test_one_next_hop_is_a_gateway_like_any_other():
+    one = {"dst": "10.9.0.0/16", "nexthops": [{"via": "10.1.0.1", "weight": 3}]}
+    made = plan_for(one)
+    assert short(made) == ["route add 10.9.0.0/16 via 10.1.0.1 dev eth1"]
+    there = [route("10.9.0.0/16", "10.1.0.1", "eth1")]
+    assert short(plan_for(one, there=there, state="absent")) == ["route del 10.9.0.0/16 via 10.1.0.1 dev eth1"]
+
+
+def test_a_scope_that_the_kernel_would_not_take_with_a_gateway_is_not_kept():
+    there = [route("10.9.0.0/16", None, "eth0", scope=SCOPE_HOST)]
+    made = plan_for({"dst": "10.9.0.0/16", "via": "10.0.0.1"}, there=there)
+    assert short(made) == ["route replace 10.9.0.0/16 via 10.0.0.1 dev eth0"]
+    assert short(plan_for({"dst": "10.9.0.0/16", "dev": "eth1"}, there=there)) == [
+        "route replace 10.9.0.0/16 dev eth1 scope host"
+    ]
 
 
 def test_no_namespace_no_route():
@@ -277,6 +294,12 @@ def test_other_routes_of_people_are_purged_from_the_tables_that_are_named():
     ]
 
 
+def test_of_two_routes_of_one_identity_that_which_is_not_meant_is_purged():
+    there = [route("fd09::/48", None, "eth0"), route("fd09::/48", None, "eth1")]
+    made = plan_for({"dst": "fd09::/48", "dev": "eth1"}, there=there, purge_routes=True)
+    assert short(made) == ["-6 route del fd09::/48 dev eth0"]
+
+
 def test_with_no_routes_the_main_table_of_the_netns_is_purged():
     there = [route("10.8.0.0/16", "10.0.0.1", "eth0"), route("10.6.0.0/16", "10.0.0.1", "eth0", table=100)]
     assert short(plan_for(there=there, purge_routes=True)) == ["route del 10.8.0.0/16 via 10.0.0.1 dev eth0"]
@@ -298,6 +321,7 @@ def test_with_no_routes_the_main_table_of_the_netns_is_purged():
         ({"dst": "default", "via": "10.0.0.1", "onlink": True}, "has onlink without dev"),
         ({"dst": "::/0", "via": "fe80::1"}, "link-local gateway without dev"),
         ({"dst": "default", "dev": "eth0", "mtu": 67}, "MTU 67, which is out of range"),
+        ({"dst": "default", "dev": "eth0", "mtu": 65521}, "MTU 65521, which is out of range: use 68 to 65520"),
         ({"dst": "default", "dev": "eth0", "table": "0"}, "routing table '0' is not known: use a number, 1 to"),
         ({"dst": "default", "dev": "eth0", "table": "4294967296"}, "is not known"),
         ({"dst": "default", "dev": "eth0", "table": "mine"}, "is not known"),
@@ -306,6 +330,14 @@ def test_with_no_routes_the_main_table_of_the_netns_is_purged():
         ({"dst": "default", "nexthops": [{"via": "10.0.0.1", "weight": 0}]}, "weight 0 of a nexthop is out of range"),
         ({"dst": "default", "nexthops": [{"via": "10.0.0.1", "weight": 257}]}, "weight 257 of a nexthop"),
         ({"dst": "default", "via": "router"}, "gateway 'router' is no IP address"),
+        ({"dst": "default", "type": "prohibit", "mtu": 1400}, "of type prohibit can't have via, .* or mtu"),
+        ({"dst": "::/0", "via": "fd00::1", "scope": "link"}, "a scope, which IPv6 routes have not"),
+        ({"dst": "default", "dev": "eth0", "scope": "nowhere"}, "can't have scope nowhere"),
+        ({"dst": "default", "via": "10.0.0.1", "scope": "link"}, "has a gateway, and can't have scope link"),
+        ({"dst": "default", "via": "224.0.0.1", "dev": "eth0"}, "224.0.0.1 can't be the gateway"),
+        ({"dst": "::/0", "via": "::", "dev": "eth0"}, ":: can't be the gateway"),
+        ({"dst": "::/0", "nexthops": [{"via": "fd00::1"}, {"dev": "eth1"}]}, "a next hop without a gateway"),
+        ({"dst": "::/0", "nexthops": [{"via": "fd00::1"}, {"via": "fe80::1"}]}, "link-local gateway without dev"),
     ],
     ids=str,
 )

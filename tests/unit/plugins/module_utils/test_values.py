@@ -52,6 +52,7 @@ def test_left_out_means_the_host(text):
         ("_a.b+c-d", "name", "_a.b+c-d", "/run/netns/_a.b+c-d"),
         ("/run/netns/red", "name", "red", "/run/netns/red"),
         ("/run/netns/a b", "path", "/run/netns/a b", "/run/netns/a b"),
+        ("/run/netns/host", "path", "/run/netns/host", "/run/netns/host"),
         ("/proc/4711/ns/net", "path", "/proc/4711/ns/net", "/proc/4711/ns/net"),
         ("pid:4711", "pid", "4711", "/proc/4711/ns/net"),
         ("pid:0042", "pid", "42", "/proc/42/ns/net"),
@@ -130,7 +131,7 @@ def test_a_name_that_is_too_long_is_told_its_length():
 
 
 @pytest.mark.parametrize(
-    "text", ["10.0.0.1/24", "10.0.0.0/24", "10.0.0.1/32", "fd00::1/64", "fe80::1/64", "127.0.0.2/8"]
+    "text", ["10.0.0.1/24", "10.0.0.0/24", "10.0.0.1/32", "fd00::1/64", "fd00::/128", "127.0.0.2/8"]
 )
 def test_addresses(text):
     assert str(parse_address(text)) == text
@@ -155,6 +156,10 @@ def test_addresses(text):
         ("ff02::1/64", "can't be given to an interface"),
         ("0.0.0.0/0", "can't be given to an interface"),
         ("::/64", "can't be given to an interface"),
+        ("fe80::1/64", "is not of global scope"),
+        ("169.254.1.1/16", "is not of global scope"),
+        ("fec0::1/64", "is not of global scope"),
+        ("::1/128", "is not of global scope"),
     ],
 )
 def test_malformed_addresses(text, words):
