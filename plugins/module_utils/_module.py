@@ -38,7 +38,8 @@ def run_module(declare: t.Callable[[dict[str, t.Any]], Declaration], **spec: t.A
     except Problem as problem:
         module.fail_json(msg=str(problem))
     except (KernelRefused, OSError) as error:
-        text = error.text if isinstance(error, KernelRefused) else str(error)
+        said = (error.text,) if isinstance(error, KernelRefused) else (error.filename, error.strerror)
+        text = ": ".join(str(part) for part in said if part) or str(error)
         module.fail_json(msg=f"the state of the host can't be read: {text}: {advice_for(error.errno)}")
     for warning in outcome.plan.warnings:
         module.warn(warning)

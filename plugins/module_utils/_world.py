@@ -209,14 +209,18 @@ class NameEntry:
 
 @dataclasses.dataclass(frozen=True)
 class FileState:
+    """A file; or, where ``target`` says whither, a symbolic link to one, whose content is empty if it leads to none."""
+
     content: str
     mode: int = 0o644
+    target: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class DirectoryState:
     names: tuple[str, ...]
     mode: int = 0o755
+    linked: bool = False  # a symbolic link to one
 
 
 @dataclasses.dataclass

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -13,23 +14,44 @@ import typing as t
 
 from .._values import RECORDS
 from .._world import DirectoryState, FileState
+from ._namespaces import NS_GET_NSTYPE
 
 LOCK = f"{RECORDS}/lock"
+_NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO})
 
 
 def read(path: str) -> FileState | None:
-    """None where there is no file."""
+    """None where there is neither a plain file nor a symbolic link."""
+    target = os.readlink(path) if os.path.islink(path) else None
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return FileState(file.read(), stat.S_IMODE(os.fstat(file.fileno()).st_mode))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None
+        # A named pipe would be waited for.
+        with open(path, opener=_at_once, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode) and not _is_namespace(file.fileno()):
+                return FileState(file.read(), stat.S_IMODE(status.st_mode), target)
+    except OSError as error:
+        if error.errno not in _NO_FILE:
+            raise
+    return None if target is None else FileState("", 0, target)
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _is_namespace(file: int) -> bool:
+    """Whether it is a file of nsfs, which is a plain one by its type, and can't be read."""
+    try:
+        return fcntl.ioctl(file, NS_GET_NSTYPE) > 0
+    except OSError:
+        return False
 
 
 def directory(path: str) -> DirectoryState | None:
     """None where there is no directory."""
     try:
-        return DirectoryState(tuple(sorted(os.listdir(path))), stat.S_IMODE(os.stat(path).st_mode))
+        names = tuple(sorted(os.listdir(path)))
+        return DirectoryState(names, stat.S_IMODE(os.stat(path).st_mode), os.path.islink(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -38,9 +60,14 @@ def write(path: str, state: FileState) -> None:
     """Write beside the file and rename over it: whoever reads it sees the old text or the new one."""
     folder = os.path.dirname(path)
     make_directory(folder)
+    if state.target is not None:
+        beside = os.path.join(folder, f".nslab-{os.getpid()}")
+        os.symlink(state.target, beside)
+        os.replace(beside, path)
+        return
     handle, beside = tempfile.mkstemp(prefix=".nslab-", dir=folder)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(state.content)
             os.fchmod(file.fileno(), state.mode)
         os.replace(beside, path)
@@ -64,7 +91,7 @@ def make_directory(path: str, mode: int = 0o755) -> None:
     for folder in reversed(missing):
         os.mkdir(folder)
         os.chmod(folder, 0o755)
-    with contextlib.suppress(FileExistsError):
+    if not os.path.isdir(path):
         os.mkdir(path)
     os.chmod(path, mode)
 

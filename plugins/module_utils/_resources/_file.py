@@ -18,13 +18,15 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class PutFile(Call):
-    """Write a file, atomically; its content ends with a line break."""
+    """Write a file, atomically; its content ends with a line break. Or, where it was one, a symbolic link."""
 
     path: str
     state: FileState
 
     @property
     def command(self) -> str:
+        if self.state.target is not None:
+            return words("ln", "-sfn", self.state.target, self.path)
         return here_document(
             words("install", "-D", "-m", f"{self.state.mode:04o}", "/dev/stdin", self.path), self.state.content
         )

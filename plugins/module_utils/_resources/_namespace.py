@@ -12,7 +12,6 @@ from .._engine import Declaration, Draft, Resource
 from .._errors import Problem
 from .._values import (
     HOST,
-    NETNS_DIR,
     NamespaceRef,
     attachment_record,
     parse_namespace,
@@ -71,11 +70,12 @@ class Namespace:
 
 def remove_stale(draft: Draft, name: str) -> None:
     """A file that is no namespace lies under /run/netns: left by a crash, or by a boot without a tmpfs."""
-    path = f"{NETNS_DIR}/{name}"
+    path = name_ref(name).path
     if draft.world.files.get(path) is None:
         raise Problem(f"{path} is neither a namespace nor a plain file", "look what it is, and remove it")
     draft.do(DropFile(path))
     draft.world.names[name] = NameEntry("missing")
+    draft.world.keys[name_ref(name)] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +89,7 @@ class Ended:
         found: list[Need] = [NeedLinks(HOST)]
         for name in self.names:
             ref, entry = name_ref(name), world.names.get(name)
-            found += [NeedLinks(ref), NeedProcesses(ref)]
-            if entry is not None and entry.state == "stale":
-                found.append(NeedFile(ref.path))
+            found += [NeedLinks(ref), NeedProcesses(ref), NeedFile(ref.path)]
             if entry is not None and entry.attached:
                 found.append(NeedFile(attachment_record(name)))
             state = world.at(ref)
@@ -113,7 +111,11 @@ class Ended:
     def _end(self, draft: Draft, name: str, entry: NameEntry) -> tuple[int, ...]:
         state = draft.world.state(name_ref(name))
         pids = state.pids or ()
-        self._judge(draft, name, pids, entry)
+        linked = draft.world.files.get(name_ref(name).path) is not None
+        self._judge(draft, name, pids, entry.attached or linked)
+        if linked:  # a symbolic link to a namespace, which lives on wherever that is
+            remove_stale(draft, name)
+            return ()
         ours = {name_ref(each).path for each in self.names}
         held = entry.attached or any(point not in ours for point in state.mounts)
         ends = not held and (not pids or self.processes == "terminate")
@@ -130,14 +132,14 @@ class Ended:
             draft.do(DropFile(attachment_record(name)))
         return pids if self.processes == "terminate" else ()
 
-    def _judge(self, draft: Draft, name: str, pids: tuple[int, ...], entry: NameEntry) -> None:
+    def _judge(self, draft: Draft, name: str, pids: tuple[int, ...], attached: bool) -> None:
         shown = ", ".join(map(str, pids[:10])) + (", ..." if len(pids) > 10 else "")
         if pids and self.processes == "fail":
             raise Problem(
                 f"namespace {name} still has processes in it (pid {shown})",
                 "end them, or set processes: ignore (they keep the namespace alive) or processes: terminate",
             )
-        foreign = entry.attached or draft.world.keys[name_ref(name)] == draft.world.keys.get(HOST)
+        foreign = attached or draft.world.keys[name_ref(name)] == draft.world.keys.get(HOST)
         if pids and self.processes == "terminate" and foreign:
             raise Problem(
                 f"namespace {name} was attached, and its processes (pid {shown}) are not the collection's to end",
@@ -173,7 +175,18 @@ def _attach(text: str | None, names: t.Sequence[str]) -> NamespaceRef | None:
         raise Problem(f"attach takes no {text!r}", "give pid:N or the absolute path of a living namespace")
     if len(names) != 1:
         raise Problem(f"attach goes with one name, and the task gives {len(names)}", "use a task for each")
+    if ref == name_ref(names[0]):
+        raise Problem(f"namespace {ref} can't be attached to its own name", "leave attach out, or give another name")
     return ref
+
+
+def _sysctls(given: t.Mapping[str, t.Any]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, value in given.items():
+        path, text = parse_sysctl(name), parse_sysctl_value(name, value)
+        if values.setdefault(path, text) != text:
+            raise Problem(f"sysctl {name} is given two values, {values[path]} and {text}", "write it once")
+    return values
 
 
 def declare(params: t.Mapping[str, t.Any]) -> Declaration:
@@ -181,7 +194,7 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
     names = tuple(dict.fromkeys(parse_namespace_name(name) for name in params["name"]))
     if not names:
         raise Problem("no namespace is named", "give at least one name")
-    values = {parse_sysctl(key): parse_sysctl_value(key, value) for key, value in (params.get("sysctl") or {}).items()}
+    values = _sysctls(params.get("sysctl") or {})
     attach = _attach(params.get("attach"), names)
     resources: list[Resource]
     if params["state"] == "absent":

@@ -132,9 +132,11 @@ class ResolverFiles:
         if wishes and (folder is None or folder.mode != DIRECTORY_MODE):
             draft.do(MakeDirectory(self.folder, DIRECTORY_MODE))
         for path, content in wishes:
-            wanted = FileState(content, FILE_MODE)
-            if draft.world.files[path] != wanted:
-                draft.do(PutFile(path, wanted))
+            observed = draft.world.files[path]
+            if observed is None and folder is not None and path.rpartition("/")[2] in folder.names:
+                raise Problem(f"{path} is no plain file", "look what it is, and remove it")
+            if observed is None or (observed.content, observed.mode) != (content, FILE_MODE):
+                draft.do(PutFile(path, FileState(content, FILE_MODE)))
 
     def _contents(self, world: World) -> tuple[str | None, str | None]:
         if not self.resolv.managed:
@@ -158,7 +160,7 @@ class ResolverFiles:
         gone = [path for path in self.paths if draft.world.files[path] is not None]
         for path in gone:
             draft.do(DropFile(path))
-        if set(folder.names) <= {path.rpartition("/")[2] for path in gone}:
+        if not folder.linked and set(folder.names) <= {path.rpartition("/")[2] for path in gone}:
             draft.do(DropDirectory(self.folder))
 
 
