@@ -329,6 +329,8 @@ IPTABLES = {
 
 
 def restore(backend: str, text: str, command: str = "iptables") -> None:
+    if backend == "legacy" and not Path("/proc/net/ip_tables_names").exists():
+        pytest.skip("this kernel has no tables of iptables-legacy")
     run(f"{command}-{backend}-restore", text=f"*filter\n{text.strip()}\nCOMMIT\n")
 
 
@@ -374,7 +376,8 @@ def test_a_blocker_names_the_chain_its_owner_and_the_rule_and_goes_when_the_owne
 
 def test_a_host_without_a_firewall_gets_none_by_being_looked_at() -> None:
     assert state().firewall == ()
-    assert Path("/proc/thread-self/net/ip_tables_names").read_text() == ""
+    names = Path("/proc/thread-self/net/ip_tables_names")
+    assert not names.exists() or names.read_text() == ""
     assert run("nft", "list", "ruleset") == ""
 
 
