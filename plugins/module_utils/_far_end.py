@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import struct
 
 # Who asks (the task), for which probe of it, and at which attempt: 24 bytes that nobody else sends.
@@ -50,6 +51,8 @@ def question() -> bytes:
 
 
 def web_request(host: str) -> bytes:
+    """RFC 6874, 3: the interface of a link-local address means nothing to the server."""
+    host = re.sub(r"%[^\]]*", "", host)
     return f"GET / HTTP/1.0\r\nHost: {host}\r\n\r\n".encode("ascii")
 
 

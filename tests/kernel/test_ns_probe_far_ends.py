@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -258,20 +259,23 @@ def test_somebody_else_answers(pair: Pair) -> None:
 
 
 def test_a_stranger_gets_no_answer_and_is_not_counted(pair: Pair) -> None:
-    """Somebody talks to the far end all the time; what it hears of him is nothing."""
-    talk = (
-        "while :; do echo hello >/dev/udp/10.0.0.2/53; (echo hello >/dev/tcp/10.0.0.2/54) 2>/dev/null; sleep 0.02; done"
-    )
-    pair.host.process_in("red", f"echo; exec bash -c '{talk}'")
+    """Somebody talks to the far end all the time, in as many bytes as a probe; what it hears of him is nothing."""
+    talk = """
+        while sleep 0.02; do
+            echo I am somebody else here >/dev/udp/10.0.0.2/53
+            (exec 3<>/dev/tcp/10.0.0.2/54; echo I am somebody else here >&3; read -t 1 -u 3) 2>/dev/null
+        done
+    """
+    pair.host.process_in("red", f"echo; exec bash -c {shlex.quote(talk)}")
     pair.count("blue", "udp sport 53")
     pair.meets(**{"from": "red", "tcp": "10.0.0.2:54", "listen": "blue"})
     report = pair.meets(**{"from": "red", "udp": "10.9.0.1:53", "listen": "blue"}, expect="failure")
     assert report["error"] == "network unreachable, there is no route"
-    pair.run(
-        {"from": "red", "udp": "10.0.0.2:53", "listen": "blue"},
-        {"from": "red", "ping": "10.0.0.77", "timeout": 1, "retries": 0},
-    )
+    open_for_a_while = {"from": "red", "ping": "10.0.0.77", "timeout": 1, "retries": 0}
+    pair.run(*[{"from": "red", kind: "10.0.0.2:53", "listen": "blue"} for kind in ("udp", "tcp")],
+             {"from": "red", "tcp": "10.0.0.2:54", "listen": "blue"}, open_for_a_while)  # fmt: skip
     assert pair.counted("blue") == 1
+    assert pair.sockets("blue") == []
 
 
 # Again, until the expectation is met

@@ -32,7 +32,7 @@ def attempt(probe: Probe, call: Call | None = None) -> Outcome:
             return _resolve(act, probe)
         return _reach(act, probe, call)
     except Failed as failure:
-        return Outcome(error=str(failure), seen=failure.seen)
+        return Outcome(error=str(failure))
     except Fault as fault:
         return Outcome(error=str(fault), fault=True)
     except OSError as error:
@@ -66,7 +66,7 @@ def _reach(act: Connect | Datagram, probe: Probe, call: Call | None) -> Outcome:
     if probe.source is not None:
         family = socket.AF_INET if probe.source.version == 4 else socket.AF_INET6
         targets = [target for target in targets if target[0] == family]
-    errors, seen = [], None
+    errors = []
     for position, target in enumerate(targets):
         # One dead address must not use up the time of those behind it.
         share = (deadline - time.monotonic()) / (len(targets) - position)
@@ -74,8 +74,7 @@ def _reach(act: Connect | Datagram, probe: Probe, call: Call | None) -> Outcome:
             return _reach_address(target, act, probe, max(share, 0.001), call)
         except Failed as failure:
             errors.append(f"{target[1][0]}: {failure}")
-            seen = failure.seen or seen
-    raise Failed("; ".join(errors) or f"{act.host} has no address of the family of {probe.source}", seen)
+    raise Failed("; ".join(errors) or f"{act.host} has no address of the family of {probe.source}")
 
 
 def _reach_address(target: Target, act: Connect | Datagram, probe: Probe, timeout: float, call: Call | None) -> Outcome:

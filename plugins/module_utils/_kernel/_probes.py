@@ -83,12 +83,16 @@ def run(batches: t.Sequence[Batch], far_ends: t.Sequence[Place] = ()) -> dict[in
 
 def _last_word(probe: Probe, outcome: Outcome, call: Call, lost: str | None) -> Outcome:
     """An error is only one if nothing arrived, and somebody was there to hear it, until the very end."""
-    if probe.far_end is None or outcome.error is None or outcome.fault or outcome.seen is not None:
-        return outcome
-    if lost is not None:
+    outcome = _with_arrival(probe, outcome, call)
+    if probe.far_end and lost and outcome.error and not outcome.seen:
         return dataclasses.replace(outcome, error=lost, fault=True)
+    return outcome
+
+
+def _with_arrival(probe: Probe, outcome: Outcome, call: Call) -> Outcome:
+    """An error, and what the far end has heard nevertheless."""
     arrival = call.arrival
-    if arrival is None:
+    if outcome.error is None or outcome.fault or arrival is None:
         return outcome
     why = explain(OSError(arrival.errno, "")) if arrival.errno else ""
     return dataclasses.replace(outcome, error=lost_answer(probe, arrival.seen, why), seen=arrival.seen)
@@ -98,7 +102,8 @@ def probe_until_met(place: int, probe: Probe, heard: Heard) -> Outcome:
     for number in range(1, probe.retries + 2):
         if number > 1:
             time.sleep(min(PAUSE, probe.timeout))
-        outcome = attempt(probe, Call(heard, place, number) if probe.far_end else None)
+        call = Call(heard, place, number)
+        outcome = _with_arrival(probe, attempt(probe, call if probe.far_end else None), call)
         if meets(probe, outcome):
             break
     return dataclasses.replace(outcome, attempt=number)

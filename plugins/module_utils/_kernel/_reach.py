@@ -12,7 +12,7 @@ import time
 import typing as t
 
 from .._far_end import MOST_TEXT, excerpt, question, read_answer, seen_in, web_request
-from .._probe import Connect, Datagram, Outcome, Probe, endpoint, lost_answer, seconds
+from .._probe import Connect, Datagram, Outcome, Probe, endpoint, seconds
 from .._values import IPAddress
 from ._echo import arrived_at, explain, next_icmp_error, report_icmp_errors, stamp_arrivals
 from ._heard import Call
@@ -28,11 +28,7 @@ _OUT_OF_RESOURCES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Failed(Exception):
-    """The attempt was made and failed; says why, and what the far end saw nevertheless."""
-
-    def __init__(self, text: str, seen: str | None = None) -> None:
-        super().__init__(text)
-        self.seen = seen
+    """The attempt was made and failed; says why, as far as one can tell from this end."""
 
 
 class Fault(Exception):
@@ -81,7 +77,6 @@ def _hear_far_end(sock: socket.socket, probe: Probe, call: Call, deadline: float
     seen, text = _converse(sock, asked, lambda said, _ended: read_answer(said, asked), deadline)
     if seen is not None:
         return seen
-    _raise_if_arrived(probe, call)
     where = probe.far_end.where if probe.far_end else ""
     if text is None:
         raise Failed(f"{accepted} accepted, but nothing arrived in {where} within {seconds(probe.timeout)}")
@@ -89,10 +84,7 @@ def _hear_far_end(sock: socket.socket, probe: Probe, call: Call, deadline: float
 
 
 def _hear_server(sock: socket.socket, act: Connect, probe: Probe, deadline: float, accepted: str) -> str:
-    host = endpoint(act.host, act.port)
-    if "%" in host:
-        host = f"{host.partition('%')[0]}]:{act.port}"
-    seen, text = _converse(sock, web_request(host), seen_in, deadline)
+    seen, text = _converse(sock, web_request(endpoint(act.host, act.port)), seen_in, deadline)
     if seen is not None:
         return seen
     if not text:
@@ -161,7 +153,6 @@ def send_to(target: Target, act: Datagram, probe: Probe, timeout: float, call: C
             stranger = True
     if not call:
         raise Failed(silence(probe))
-    _raise_if_arrived(probe, call)
     where = probe.far_end.where if probe.far_end else ""
     if stranger:
         raise Failed(f"{answered} answered, but {_not_ours(where)}")
@@ -185,13 +176,6 @@ def _datagrams(sock: socket.socket, deadline: float) -> t.Iterator[tuple[bytes, 
             # What woke us was an error that no host reported, or whose report is still to come.
             continue
         yield said, arrived_at(ancillary)
-
-
-def _raise_if_arrived(probe: Probe, call: Call) -> None:
-    arrival = call.arrival
-    if arrival:
-        why = explain(OSError(arrival.errno, "")) if arrival.errno else ""
-        raise Failed(lost_answer(probe, arrival.seen, why), arrival.seen)
 
 
 def numeric(address: IPAddress) -> Target:
