@@ -12,36 +12,34 @@ from .._errors import Problem
 from .._filtering import ESTABLISHED, NEW, Flow
 from .._operation import inside as within
 from .._values import IPNetwork, NamespaceRef
-from .._world import NamespaceState, any_network
+from .._world import NamespaceState
 from ._nat_rules import RuleSet
 from ._place import place
 from ._publish import network_of
 
-Uplinks = t.Mapping[int, t.Optional[tuple[str, ...]]]
 
-
-def flows(state: NamespaceState, rule_set: RuleSet, sources: t.Sequence[IPNetwork], uplinks: Uplinks) -> list[Flow]:
-    """All that has to pass for the rule set to work; of a family without an uplink only what stays inside."""
+def flows(
+    state: NamespaceState, rule_set: RuleSet, sources: t.Sequence[IPNetwork], outward: t.Mapping[int, tuple[str, ...]]
+) -> list[Flow]:
+    """All that has to pass for the rule set to work; ``outward`` are the links towards the outside, by family."""
     found = []
-    for version, outward in uplinks.items():
+    for version, uplinks in outward.items():
         own: list[IPNetwork | None] = [network for network in sources if network.version == version]
         own = own or [None]
         published = [network_of(each.to) for each in rule_set.publish if each.ports.version == version]
         for link in rule_set.inside:
-            for uplink in (None,) if outward is None else outward:
+            for uplink in uplinks:
                 for network in own:
                     found.append(Flow(version, link, uplink, network, None, NEW))
                     found.append(Flow(version, uplink, link, None, network, ESTABLISHED))
                     if not rule_set.established_only:
                         found.append(Flow(version, uplink, link, None, network, NEW))
                 found += [Flow(version, uplink, link, None, target, NEW, True) for target in published]
-            # Neighbours on one bridge pass here only where the kernel sends bridged frames through.
-            alone = state.links[link].kind != "bridge" if link in state.links else True
-            if not alone and sees_bridged(state, version):
-                found.append(Flow(version, link, link, any_network(version) if own == [None] else own[0], None, NEW))
-        found += [
-            Flow(version, one, other) for one in rule_set.inside[:1] for other in rule_set.inside[1:2]
-        ]  # what holds for one pair of them holds, as a rule, for the others
+            if link in state.links and state.links[link].kind == "bridge" and sees_bridged(state, version):
+                found.append(Flow(version, link, link, own[0]))  # its ports reach each other through here
+        if len(rule_set.inside) > 1:
+            # What holds for one pair of them holds, as a rule, for the others.
+            found.append(Flow(version, rule_set.inside[0], rule_set.inside[1]))
     return found
 
 

@@ -114,6 +114,14 @@ class Nat:
             found += [name] if name != AUTO else list(route.devs if route is not None else ())
         return tuple(dict.fromkeys(found))
 
+    def _links_outward(self, state: NamespaceState, version: int) -> tuple[str, ...]:
+        """As `uplinks`; for any, the links that routes lead by."""
+        named = self.uplinks(state, version)
+        if named is not None:
+            return named
+        routed = {dev for route in state.routes if _leads_on(route, version) for dev in route.devs}
+        return tuple(sorted(routed - {"lo", *self.inside_of(state)}))
+
     def inside_of(self, state: NamespaceState) -> tuple[str, ...]:
         """The declared links, or those that hold an address in the sources or lead to them."""
         if self.inside is not None:
@@ -204,8 +212,8 @@ class Nat:
 
     def flows(self, state: NamespaceState, rule_set: RuleSet) -> list[Flow]:
         """What has to pass other firewalls."""
-        uplinks = {version: self.uplinks(state, version) for version in self.versions(state)}
-        return _nat_blockers.flows(state, rule_set, self.sources, uplinks)
+        outward = {version: self._links_outward(state, version) for version in self.versions(state)}
+        return _nat_blockers.flows(state, rule_set, self.sources, outward)
 
     def switches(self, state: NamespaceState, record: _forwarding.Entries) -> Wanted:
         """The switches that have to be on."""
@@ -217,10 +225,7 @@ class Nat:
             if self.ip_forward == "global":
                 wanted = wanted.and_also(Wanted({_forwarding.GLOBAL[version]: _forwarding.ON}))
                 continue
-            outward = self.uplinks(state, version)
-            if outward is None:
-                routed = {dev for route in state.routes if _leads_on(route, version) for dev in route.devs}
-                outward = tuple(sorted(routed - {"lo", *inside}))
+            outward = self._links_outward(state, version)
             wanted = wanted.and_also(_forwarding.for_links(state, version, inside, outward))
         return _forwarding.with_advertisements_kept(state, record, wanted)
 
