@@ -70,6 +70,14 @@ def test_nobody_answers(pair: Pair, target: str, error: str) -> None:
         assert pair.meets(**{"from": "red", "udp": target}, expect="failure", timeout=300)["error"] == error
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+def test_a_probe_does_not_answer_itself(pair: Pair, address: str) -> None:
+    """The kernel gives it the very port that it is to reach, as there is no other."""
+    pair.host.sh("ip netns exec red sysctl -q -w net.ipv4.ip_local_port_range='40000 40000'")
+    assert pair.fails(**{"from": "red", "udp": f"{address}:40000"})["error"] == "port unreachable"
+    assert pair.fails(**{"from": "red", "tcp": f"{address}:40000"})["error"] == "connection refused"
+
+
 def test_a_firewall_in_the_way_of_a_datagram(pair: Pair) -> None:
     pair.echo("blue", 7)
     pair.host.sh("""
