@@ -128,12 +128,34 @@ def test_one_link_named_twice(furnished: Host) -> None:
         "0.0.0.0/0",
         "::/64",
         "10.0.0.1/24\n",
+        "fe80::1/64",
+        "169.254.1.1/16",
+        "::1/128",
     ],
 )
 def test_malformed_addresses(furnished: Host, address: str) -> None:
     furnished.refuse("veth", "address", **veth(addresses=["10.7.0.1/24", address]))
     furnished.refuse("veth", "address", name="a", peer={"name": "b", "addresses": [address]})
     furnished.refuse("bridge", "address", name="b", addresses=[address])
+
+
+def test_an_mtu_that_is_too_small_for_ipv6(furnished: Host) -> None:
+    furnished.refuse("veth", r"MTU 1279.*fd07::1/64.*1280", **veth(mtu=1279, addresses=["fd07::1/64"]))
+    furnished.refuse("bridge", r"MTU 1279.*fd07::1/64.*1280", name="b", mtu=1279, addresses=["fd07::1/64"])
+    furnished.refuse("veth", r"MTU 1279.*v0.*1280", name="v0", mtu=1279, peer={"name": "v1"})
+
+
+def test_an_ipv6_address_where_ipv6_is_off(furnished: Host) -> None:
+    furnished.sh("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6")
+    furnished.refuse("veth", "disable_ipv6", **veth(addresses=["fd07::1/64"]), in_check_mode=False)
+
+
+def test_times_of_a_bridge_out_of_range(furnished: Host) -> None:
+    for value in (-1, 42949673, "nan", "inf"):
+        furnished.refuse("bridge", "ageing_time.*out of range", name="br0", ageing_time=value)
+        furnished.refuse("bridge", "forward_delay.*out of range", name="br0", forward_delay=value)
+    for value in (1.99, 30.01):
+        furnished.refuse("bridge", "forward_delay.*2 to 30", name="br0", forward_delay=value, stp=True)
 
 
 def test_one_address_twice_on_a_link(furnished: Host) -> None:
@@ -232,6 +254,12 @@ def test_a_route_by_a_link_that_is_down(furnished: Host) -> None:
         {"via": "10.0.0.2", "metric": 2**32},
         {"via": "10.0.0.2", "mtu": 0},
         {"via": "10.0.0.2", "scope": "x"},
+        {"via": "10.0.0.2", "scope": "link"},
+        {"via": "10.0.0.2", "mtu": 65521},
+        {"type": "blackhole", "mtu": 1400},
+        {"via": "0.0.0.0", "dev": "v0"},
+        {"dst": "fd09::/48", "via": "fd00::2", "scope": "link"},
+        {"dst": "fd09::/48", "nexthops": [{"dev": "v0"}, {"dev": "v1"}]},
     ],
     ids=str,
 )
@@ -324,8 +352,18 @@ def test_a_stale_file_as_a_namespace(furnished: Host) -> None:
     furnished.refuse("bridge", "stale", name="b", netns="stale", in_check_mode=False)
 
 
-def test_attach_to_more_than_one_name(furnished: Host) -> None:
+def test_what_can_not_be_attached(furnished: Host) -> None:
     furnished.refuse("netns", "attach", name=["x", "y"], attach="/run/netns/red")
+    for name in ("red", "coming"):
+        furnished.refuse("netns", "own name", name=[name], attach=f"/run/netns/{name}")
+    for ref in ("red", "host", "pid:0", "container:web", ""):
+        furnished.refuse("netns", "", name=["x"], attach=ref)
+
+
+def test_a_directory_in_the_place_of_a_namespace(furnished: Host) -> None:
+    furnished.sh("mkdir /run/netns/folder")
+    for state in ("present", "absent"):
+        furnished.refuse("netns", "/run/netns/folder is neither", name=["folder"], state=state)
 
 
 # Sysctls
@@ -367,6 +405,10 @@ def test_a_value_that_the_kernel_refuses(host: Host) -> None:
         "netns", "ip_default_ttl", name=["red"], sysctl={"net.ipv4.ip_default_ttl": "1000"}, in_check_mode=False
     )
     assert host.namespaces() == []
+
+
+def test_a_sysctl_that_is_written_twice_with_two_values(host: Host) -> None:
+    host.refuse("netns", "two values", name=["red"], sysctl={"net.ipv4.ip_forward": 1, "net/ipv4/ip_forward": 0})
 
 
 @pytest.mark.parametrize("value", ["", "1\n2", "a\0b", {"a": 1}, [1], None])

@@ -119,16 +119,32 @@ def test_a_sysctl_of_an_interface_with_a_dot_is_written_with_slashes(host: Host)
     assert host.sysctl("net/ipv4/conf/a.100/forwarding", "red") == "1"
 
 
+STALE = "mkdir -p /run/netns; touch /run/netns/red /run/netns/other; ln -s /proc/4194305/ns/net /run/netns/blue"
+
+
 def test_a_stale_file_is_replaced_by_a_namespace(host: Host) -> None:
-    host.sh("mkdir -p /run/netns; touch /run/netns/red")
-    host.changed("netns", name=["red"])
-    assert host.try_sh("ip -n red link show dev lo")
+    host.sh(STALE)
+    host.changed("netns", name=["red", "blue"])
+    assert host.try_sh("ip -n red link show dev lo; ip -n blue link show dev lo")
+    assert not Path("/run/netns/blue").is_symlink()
 
 
 def test_a_stale_file_is_removed(host: Host) -> None:
-    host.sh("mkdir -p /run/netns; touch /run/netns/red /run/netns/blue")
-    host.changed("netns", name=["red"], state="absent")
-    assert os.listdir("/run/netns") == ["blue"]
+    host.sh(STALE)
+    host.changed("netns", name=["red", "blue"], state="absent")
+    assert os.listdir("/run/netns") == ["other"]
+
+
+def test_of_a_symbolic_link_to_a_namespace_only_the_link_is_removed(host: Host) -> None:
+    pid = host.unnamed_namespace()
+    host.sh(f"ip netns add keep; ln -s /proc/{pid}/ns/net /run/netns/web; ln -s keep /run/netns/also")
+    host.unchanged("netns", name=["web"])
+    host.refuse("netns", rf"web.*{pid}", name=["web"], state="absent")
+    host.refuse("netns", rf"web.*{pid}.*ignore", name=["web"], state="absent", processes="terminate")
+    host.changed("netns", name=["web", "also"], state="absent", processes="ignore")
+    assert host.namespaces() == ["keep"]
+    assert host.try_sh("ip -n keep link show dev lo")
+    assert host.alive(pid)
 
 
 def test_removing_a_namespace_takes_both_ends_of_its_pairs(host: Host) -> None:

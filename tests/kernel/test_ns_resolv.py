@@ -106,6 +106,7 @@ def test_the_order_of_nameservers_matters(host: Host) -> None:
 @pytest.mark.parametrize(
     "drift",
     [
+        "printf 'nameserver 192.0.2.99\\r\\n# \\351\\r\\nsortlist 10.0.0.0' > /etc/netns/red/resolv.conf",
         "echo nameserver 8.8.8.8 >> /etc/netns/red/resolv.conf",
         "chmod 600 /etc/netns/red/resolv.conf",
         "rm /etc/netns/red/resolv.conf",
@@ -131,6 +132,32 @@ def test_several_namespaces_get_theirs_in_one_task(host: Host) -> None:
     assert os.listdir("/etc/netns/blue") == ["resolv.conf"]
     host.changed("ns_resolv", netns=["red", "blue"], state="absent")
     assert not RED.exists()
+
+
+def test_a_symbolic_link_is_left_while_it_leads_to_what_is_declared_and_then_replaced(host: Host) -> None:
+    host.sh(
+        "mkdir -p /etc/netns/red; echo nameserver 192.0.2.53 >/etc/shared; ln -s /etc/shared /etc/netns/red/resolv.conf"
+    )
+    host.unchanged("ns_resolv", netns=["red"], nameservers=["192.0.2.53"])
+    host.changed("ns_resolv", netns=["red"], nameservers=["192.0.2.54"])
+    assert not (RED / "resolv.conf").is_symlink()
+    assert Path("/etc/shared").read_text() == "nameserver 192.0.2.53\n"
+    host.sh("ln -s /nowhere /etc/netns/red/hosts")
+    host.changed("ns_resolv", netns=["red"], hosts={"web": ["2001:DB8::1", "10.0.0.1"]})
+    assert "2001:db8::1 web\n10.0.0.1 web\n" in (RED / "hosts").read_text()
+    host.sh(
+        "ln -sf /nowhere /etc/netns/red/hosts; ln -sf /etc/shared /etc/netns/red/resolv.conf; ln -s red /etc/netns/blue"
+    )
+    host.changed("ns_resolv", netns=["blue"], state="absent")
+    assert (os.listdir(RED), sorted(os.listdir("/etc/netns"))) == ([], ["blue", "red"])
+    assert Path("/etc/shared").exists()
+
+
+def test_what_is_no_plain_file_is_left(host: Host) -> None:
+    host.sh("mkdir -p /etc/netns/red/hosts; touch /etc/netns/blue; chmod 600 /etc/netns/blue")
+    host.refuse("ns_resolv", "/etc/netns/red/hosts is no plain file", netns=["red"], hosts={})
+    host.refuse("ns_resolv", "/etc/netns/blue", netns=["blue"], hosts={}, in_check_mode=False)
+    host.unchanged("ns_resolv", netns=["red", "blue"], state="absent")
 
 
 def test_other_files_of_the_namespace_stay(host: Host) -> None:

@@ -292,11 +292,14 @@ def without_handles(value: Any) -> Any:
 
 
 def read_files() -> dict[str, str]:
-    """Path to what stands there: a namespace with its identity, a directory, or a file, with mode and content."""
+    """Path to what stands there: a symbolic link, a namespace, a directory, or a file, with mode and content."""
     found = {}
     for top in FILES:
         for path in sorted(top.rglob("*")) if top.is_dir() else []:
             if NO_STATE.match(str(path)):
+                continue
+            if path.is_symlink():
+                found[str(path)] = f"link to {os.readlink(path)}"
                 continue
             status = path.stat()
             mode = stat.S_IMODE(status.st_mode)
@@ -305,7 +308,7 @@ def read_files() -> dict[str, str]:
             elif path.is_dir():
                 found[str(path)] = f"directory {mode:04o}"
             else:
-                found[str(path)] = f"file {mode:04o} {path.read_text()}"
+                found[str(path)] = f"file {mode:04o} {path.read_bytes()!r}"
     return found
 
 

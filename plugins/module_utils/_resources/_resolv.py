@@ -221,4 +221,7 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
 
 def _report(world: World, path: str) -> list[dict[str, object]]:
     state = world.files.get(path)
-    return [] if state is None else [{"path": path, "content": state.content, "mode": f"{state.mode:04o}"}]
+    if state is None:
+        return []
+    text = state.content.encode(errors="surrogateescape").decode(errors="replace")  # what was not UTF-8 can't be shown
+    return [{"path": path, "content": text, "mode": f"{state.mode:04o}"}]

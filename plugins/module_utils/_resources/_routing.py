@@ -138,22 +138,30 @@ def _multipath_hop(version: int, hop: Nexthop) -> dict[str, object]:
 
 @dataclasses.dataclass(frozen=True)
 class PutRoute(Request):
-    """Add a route, or put it in the place of ``former``, the one of its identity, without a gap."""
+    """Add a route, or put it in the place of ``former``, the one of its identity, without a gap.
+
+    ``beside`` adds it to another of its identity, which IPv6 has where the two leave by different links.
+    """
 
     route: Route
     former: Route | None = None
+    beside: bool = False
+
+    @property
+    def _verb(self) -> str:
+        return "replace" if self.former else "append" if self.beside else "add"
 
     @property
     def command(self) -> str:
-        return _ip_route(self.where, "replace" if self.former else "add", self.route)
+        return _ip_route(self.where, self._verb, self.route)
 
     @property
     def purpose(self) -> str:
-        verb = "replace" if self.former else "add"
-        return f"{verb} route {' '.join(map(str, route_words(self.route)))} {place(self.where)}"
+        return f"{self._verb} route {' '.join(map(str, route_words(self.route)))} {place(self.where)}"
 
     def message(self) -> Message:
-        return route_message("RTM_NEWROUTE", ("CREATE", "REPLACE" if self.former else "EXCL"), self.route)
+        flag = {"replace": "REPLACE", "append": "APPEND", "add": "EXCL"}[self._verb]
+        return route_message("RTM_NEWROUTE", ("CREATE", flag), self.route)
 
     def simulate(self, world: World) -> None:
         state = world.state(self.where)
@@ -189,7 +197,9 @@ class DropRoute(Request):
         state.routes = [route for route in state.routes if route != self.route]
 
     def invert(self, world: World) -> tuple[Operation, ...]:
-        return (PutRoute(self.where, self.route),)
+        others = [] if self.route.dst.version == 4 else world.state(self.where).routes
+        beside = any(other.identity == self.route.identity and other != self.route for other in others)
+        return (PutRoute(self.where, self.route, beside=beside),)
 
 
 # what the kernel does to routes when links and addresses change
