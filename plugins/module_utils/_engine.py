@@ -12,7 +12,7 @@ import dataclasses
 import time
 import typing as t
 
-from ._errors import Problem, advice_for
+from ._errors import Problem
 from ._kernel._refusal import KernelRefused
 from ._operation import Call, Operation, Request, Step
 from ._world import Need, World
@@ -197,7 +197,7 @@ class _Refused(Problem):
 
     def __init__(self, operation: Operation, error: KernelRefused | OSError) -> None:
         text = error.text if isinstance(error, KernelRefused) else (error.strerror or str(error))
-        super().__init__(f"could not {operation.purpose}: the kernel answered '{text}'", advice_for(error.errno))
+        super().__init__(f"could not {operation.purpose}: the kernel answered '{text}'", operation.advice(error.errno))
         self.errno = error.errno
 
 

@@ -13,6 +13,7 @@ import dataclasses
 import shlex
 import typing as t
 
+from ._errors import advice_for
 from ._message import Message
 from ._values import NamespaceRef
 from ._world import World
@@ -39,6 +40,10 @@ class Operation(abc.ABC):
     @abc.abstractmethod
     def purpose(self) -> str:
         """What the step is for, to follow "could not": ``set link eth0 in red up``."""
+
+    def advice(self, number: int | None) -> str:
+        """What to do when the kernel refuses the step with this errno."""
+        return advice_for(number)
 
     @abc.abstractmethod
     def simulate(self, world: World) -> None:

@@ -306,6 +306,9 @@ def test_values_that_only_the_kernel_can_refuse_leave_nothing_behind(red: Host) 
     red.sh("ip tuntap add mode tun name tun0; ip address add fd00::1/64 dev tap0")
     red.refuse("ns_link", "tun0 on the host has no MAC", name="tun0", netns="red", rename="x", mac=MAC1)
     red.refuse("ns_link", r"MTU 1200.*1280", name="tap0", mtu=1200)
+    red.refuse("ns_link", "1280", name="tap0", netns="red", mtu=1200, addresses=["fd00::2/64"])
+    red.sh("ip link add name ifb7 type ifb")
+    red.refuse("ns_link", "its driver takes no other", name="ifb7", netns="red", mac=MAC1, in_check_mode=False)
 
 
 def test_in_check_mode_a_namespace_and_a_link_may_be_coming(host: Host) -> None:

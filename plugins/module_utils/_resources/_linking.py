@@ -55,6 +55,13 @@ class SetLink(Request):
     def purpose(self) -> str:
         return f"set link {self.link} {place(self.where)} {' '.join(map(str, self._words()))}"
 
+    def advice(self, number: int | None) -> str:
+        if self.attribute == "mac" and number == errno.EBUSY:
+            return "its driver takes a new one only while the link is down; have it down first (up: false)"
+        if self.attribute == "mac" and number == errno.EOPNOTSUPP:
+            return "its driver takes no other; leave mac out"
+        return super().advice(number)
+
     def message(self) -> Message:
         fields: dict[str, object] = {"index": Index(self.link)}
         attributes: list[tuple[str, object]] = []

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
@@ -151,6 +153,12 @@ def test_a_name_that_a_link_goes_by_besides_is_refused_before_the_link_has_moved
         plan("ns_link", there, name="nic", netns="red", rename=altname)
     with pytest.raises(Problem, match="y in red is an alternative name of link x: call it x"):
         plan("ns_link", there, name="y", netns="red", **{"from": "red"})
+
+
+@pytest.mark.parametrize(("number", "words"), [(errno.EBUSY, "while the link is down"), (errno.EPERM, "as root")])
+def test_a_mac_that_a_driver_refuses_comes_with_advice_of_its_own(number: int, words: str):
+    (step,) = plan("ns_link", with_nic(), name="nic", mac="52:54:00:00:00:01").plan.steps
+    assert words in step.operation.advice(number)
 
 
 # What a move takes
