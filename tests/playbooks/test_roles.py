@@ -6,9 +6,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.ansible_runs import Ansible
 from support.host import MODULE, Host, Outside, a_host
 from support.sandbox import sandbox, why_impossible
 
@@ -44,9 +43,9 @@ class Run:
 class Playbooks:
     """Runs roles and playbooks of the collection on this host."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, ansible: Ansible) -> None:
         self.directory = directory
-        (directory / "ansible.cfg").touch()
+        self._ansible = ansible
 
     def role(self, role: str, check: bool = False, **variables: Any) -> Run:
         """The role with these variables, without the name of the role in front; it succeeds."""
@@ -112,21 +111,7 @@ class Playbooks:
         return answer
 
     def playbook(self, *words: str) -> Run:
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), *words],
-            check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=self.directory,
-            env={
-                **os.environ,
-                "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
-                "ANSIBLE_CONFIG": str(self.directory / "ansible.cfg"),
-                "ANSIBLE_HOME": str(self.directory),
-                "ANSIBLE_LOCALHOST_WARNING": "false",
-                "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-                "ANSIBLE_NOCOLOR": "true",
-                "ANSIBLE_PIPELINING": "true",
-            },
-        )  # fmt: skip
-        output = done.stdout + done.stderr
+        output = self._ansible.playbook(*words, directory=self.directory).output
         recap = RECAP.search(output)
         assert recap, output
         tasks, changed, failed = (int(number) for number in recap.groups())
@@ -146,8 +131,8 @@ def host() -> Iterator[Host]:
 
 
 @pytest.fixture
-def ansible(tmp_path: Path) -> Playbooks:
-    return Playbooks(tmp_path)
+def ansible(tmp_path: Path, ansible_runs: Ansible) -> Playbooks:
+    return Playbooks(tmp_path, ansible_runs)
 
 
 def assert_no_trace(host: Host, before: Any) -> None:
