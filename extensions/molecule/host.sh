@@ -8,6 +8,7 @@
 #   host.sh prepare DIRECTORY SCENARIO   refuses if it is not as it was made; lays what the scenario builds on
 #   host.sh look DIRECTORY COMMANDS      what the commands of a JSON dict say there, see look.py
 #   host.sh clear DIRECTORY SCENARIO     refuses if a trace of the scenario is left; takes away what was laid
+#   host.sh enter DIRECTORY COMMAND...   runs the command there
 #   host.sh down DIRECTORY               ends it
 #
 # DIRECTORY has then: python, an interpreter that runs on that host; boot_id, by which it is told from an earlier one; fresh
@@ -122,6 +123,10 @@ state-of-namespace)
     ;;
 look)
     on_host "$(cat "$directory/real_python")" -S "$here/look.py" "$3"
+    ;;
+enter)
+    shift 2
+    on_host "$@"
     ;;
 down)
     if stands; then
