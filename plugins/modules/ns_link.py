@@ -124,7 +124,7 @@ notes:
     alternative names that an interface may have (C(altname)) do not name it here, and can't be its O(rename).
   - When an interface is moved to another namespace the kernel takes its addresses, its routes, its bridge, its sysctls
     and its queueing disciplines from it, and takes it down. What is declared is given to it again. Static addresses, a
-    bridge, routes and being up that are lost because the task does not declare them are named in a warning.
+    bridge, routes, sysctls and being up that are lost because the task does not declare them are named in a warning.
   - It keeps its MAC address, its MTU, and whether it is promiscuous; its index too, unless another has it there.
   - Some interfaces can't be moved, C(lo) and bridges among them. That is refused before anything is touched. A wireless
     interface moves with its phy only (C(iw phy)).

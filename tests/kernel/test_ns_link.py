@@ -113,7 +113,7 @@ def test_what_a_move_takes_comes_back_when_it_fails_and_is_told(red: Host) -> No
     # That it all comes back is shown by the failures at every place.
     foretold = runner.run("ns_link", {"name": "tap0", "netns": "red", "addresses": ["10.0.0.1/24"]}, check=True)
     (warning,) = foretold.warnings
-    for lost in ("10.0.0.2/24", "fd00::1/64", "bridge br0", "10.9.0.0/16", "fd09::/16", "up"):
+    for lost in ("10.0.0.2/24", "fd00::1/64", "bridge br0", "10.9.0.0/16", "fd09::/16", "tap0/proxy_arp=1", "up"):
         assert lost in warning
     assert "10.0.0.1/24," not in warning
     red.changed("ns_link", name="tap0", netns="red", addresses=["10.0.0.1/24"])

@@ -217,7 +217,7 @@ class Placed:
         )
 
     def _warn_of_losses(self, draft: Draft, spot: Spot, link: Link) -> None:
-        """A link comes to another namespace down, and without addresses, routes and master."""
+        """A link comes to another namespace down, without addresses, routes and master, and with switches as new ones have."""
         state, wanted = draft.world.state(spot.where), self.wanted
         if state.key == draft.world.keys[self.there.where]:
             return
@@ -226,6 +226,7 @@ class Placed:
         lost += [f"bridge {link.master}"] if link.master is not None and wanted.master is None else []
         own = [route for route in state.routes if route.protocol != PROTO_KERNEL and link.name in route.devs]
         lost += [f"route {' '.join(map(str, route_words(route)))}" for route in own]
+        lost += [f"sysctl {path}={value}" for path, value in link.sysctls]
         lost += ["up"] if link.up and wanted.up is None else []
         if lost:
             draft.warn(

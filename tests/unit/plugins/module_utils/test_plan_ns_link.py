@@ -13,9 +13,11 @@ from ansible_collections.nslab.linux.tests.unit.plugins.module_utils.imagined im
     a_host,
     address,
     bridge,
+    key,
     link,
     namespace,
     plan,
+    ref,
     route,
     veth,
     world,
@@ -79,6 +81,15 @@ def test_both_places_taken_is_an_error_that_names_them(options):
     imagined = world(namespace(link("nic")), red=namespace(link("wan"), link("nic")))
     with pytest.raises(Problem, match=r"link wan in red is taken: nic on the host, which shall become it, is there"):
         plan("ns_link", imagined, name="nic", netns="red", **options)
+
+
+def test_a_namespace_of_two_names_is_one():
+    there = world(red=namespace(link("nic")))
+    there.keys[ref("same")], there.names["same"] = key("red"), there.names["red"]
+    options = {"name": "nic", "netns": "same", "from": "red"}
+    for state in ("present", "absent"):
+        assert plan("ns_link", there, **options, state=state).operations == []
+    assert plan("ns_link", there, **options, rename="wan").operations == ["ip -n same link set dev nic name wan"]
 
 
 def test_from_says_that_the_link_of_the_host_is_meant():
