@@ -44,4 +44,13 @@ attributes:
     description: A second run with the same options changes nothing and reports C(changed=false). What has drifted
       since is put right, and nothing else is touched.
     support: full
+notes:
+  - In check mode what the task builds on and what is not there yet - a namespace given by name, an interface, the
+    address that makes a gateway reachable - is assumed to be coming, with a warning, so that a whole playbook can be
+    checked on a host where nothing is. Outside check mode it is an error. A path or a process that does not exist is
+    always an error.
+  - All options are checked, and all that the task builds on is looked for, before the first change. When a step fails
+    after that, what the task has done is undone, the last step first, and the failure returns C(rolled_back) and
+    C(undone). After the changes the state is read once more; what does not hold by then is such a failure too.
+  - Tasks on one host wait for each other, so that no two of them change it at the same time.
 """

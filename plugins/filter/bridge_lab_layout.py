@@ -9,25 +9,16 @@ name: bridge_lab_layout
 short_description: Work out the addresses, names and routes of a bridge lab
 version_added: 0.1.0
 description:
-  - Turns the variables of the role P(nslab.linux.bridge_lab#role) into the options of its tasks. It does the role's
-    arithmetic; there is no need to use it by hand, but it shows which address falls to which namespace.
-  - A value that can't be is not an error of the filter but is returned as C(problem), in one line, so that the role can
-    refuse it before anything is touched.
+  - Turns the variables of the role P(nslab.linux.bridge_lab#role) into the options of its tasks.
+extends_documentation_fragment:
+  - nslab.linux.layout
 options:
   _input:
     description:
       - The variables of the role, by the part of the name after C(bridge_lab_).
-        C(bridge), C(subnet), C(count) or C(names), C(prefix), C(nat), C(uplink), C(inbound), C(ip_forward), C(mtu),
-        C(nameservers), C(processes), C(state), and C(check_mode).
+        C(bridge), C(count) or C(names), C(prefix), C(nat), and those in the notes.
     type: dict
     required: true
-  seen:
-    description:
-      - What the role has read of the host, the results of a loop of M(ansible.builtin.slurp) over C(/proc/net/route),
-        C(/proc/net/ipv6_route), C(/proc/net/dev) and the record of the lab. Files that are left out are not looked at.
-    type: list
-    elements: dict
-    default: []
 seealso:
   - plugin: nslab.linux.isolated_netns_layout
     plugin_type: filter

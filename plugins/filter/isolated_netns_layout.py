@@ -9,25 +9,16 @@ name: isolated_netns_layout
 short_description: Work out the addresses, names and routes of an isolated namespace
 version_added: 0.1.0
 description:
-  - Turns the variables of the role P(nslab.linux.isolated_netns#role) into the options of its tasks. It does the role's
-    arithmetic; there is no need to use it by hand, but it shows which addresses there would be.
-  - A value that can't be is not an error of the filter but is returned as C(problem), in one line, so that the role can
-    refuse it before anything is touched.
+  - Turns the variables of the role P(nslab.linux.isolated_netns#role) into the options of its tasks.
+extends_documentation_fragment:
+  - nslab.linux.layout
 options:
   _input:
     description:
       - The variables of the role, by the part of the name after C(isolated_netns_).
-        C(name), C(subnet), C(uplink), C(inbound), C(ip_forward), C(mtu), C(nameservers), C(processes), C(state), and
-        C(check_mode).
+        C(name), and those in the notes.
     type: dict
     required: true
-  seen:
-    description:
-      - What the role has read of the host, the results of a loop of M(ansible.builtin.slurp) over C(/proc/net/route),
-        C(/proc/net/ipv6_route), C(/proc/net/dev). Files that are left out are not looked at.
-    type: list
-    elements: dict
-    default: []
 seealso:
   - plugin: nslab.linux.bridge_lab_layout
     plugin_type: filter

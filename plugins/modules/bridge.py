@@ -17,10 +17,11 @@ description:
     made, with O(nslab.linux.veth#module:master); it is enough to say it at one of the two places.
   - An interface of that name that is no bridge is an error that says what it is. No other interface is touched but
     those in O(ports) and, with O(purge_ports), the ports that are not.
-  - When a step fails, what the task has done so far is undone.
+  - The ports must exist. A port keeps its own addresses, MTU and MAC address, and is not set up.
 extends_documentation_fragment:
   - nslab.linux.attributes
   - nslab.linux.attributes.changes
+  - nslab.linux.links
   - nslab.linux.netns
 options:
   name:
@@ -57,7 +58,7 @@ options:
     type: str
   mtu:
     description:
-      - MTU of the bridge, in bytes.
+      - MTU of the bridge, in bytes, 68 to 65535.
       - Left out, it is not managed, and the kernel keeps it at the lowest of the ports.
     type: int
   mtu_from:
@@ -80,10 +81,13 @@ options:
     description:
       - Seconds that a new port listens, and again learns, before it forwards. With O(stp) off a port forwards at
         once. The kernel starts with 15, and takes 2 to 30 while O(stp) is on.
+      - Fractions down to a hundredth of a second count, 42949672 seconds at the most.
     type: float
   ageing_time:
     description:
-      - Seconds after which a MAC address that was not heard again is forgotten. The kernel starts with 300.
+      - Seconds after which a MAC address that was not heard again is forgotten. The kernel starts with 300. With 0 a
+        bridge learns nothing, and floods.
+      - Fractions down to a hundredth of a second count, 42949672 seconds at the most.
     type: float
   multicast_snooping:
     description:
@@ -111,12 +115,9 @@ options:
     type: bool
     default: false
 notes:
-  - Interface names are made of letters, digits and C(_ . @ + -), begin with a letter, a digit or C(_), have 1 to 15
-    characters, and are neither C(all) nor C(default). A longer one is refused before anything is touched.
-  - The kernel counts times in hundredths of a second.
   - A new bridge is brought up after all its ports are in place. A bridge without a port that is up has no carrier,
     and its state is V(down).
-  - Bridges do not outlive a reboot.
+  - A bridge that loses its last port loses the MAC address that it had from it, unless O(mac) is declared.
 seealso:
   - module: nslab.linux.veth
   - module: nslab.linux.ns_nat
@@ -157,6 +158,12 @@ EXAMPLES = r"""
     forward_delay: 2
     ageing_time: 60
     multicast_snooping: false
+
+- name: The same bridge, with the MTU of the interface that leads to the internet
+  nslab.linux.bridge:
+    name: br0
+    mac: "52:54:00:12:34:00"
+    mtu_from: auto
 
 - name: A bridge that has exactly these ports
   nslab.linux.bridge:

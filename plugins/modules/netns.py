@@ -16,8 +16,9 @@ description:
   - Gives a name to a namespace that already lives, such as that of a container or a service, with O(attach).
   - Removes namespaces. Physical interfaces in a namespace that really ends are moved to the host first; virtual ones
     end with it, veth pairs at both ends.
-  - Only the namespaces in O(name) are touched, and in them only C(lo) and the sysctls in O(sysctl).
-  - When a step fails, what the task has done so far is undone.
+  - Only the namespaces in O(name) are touched, and in them only C(lo) and the sysctls in O(sysctl). Other links, rules
+    and routes in them, their files in C(/etc/netns), and the namespaces of other names are left as they are.
+  - A namespace that exists is never made anew. If its loopback or a sysctl has drifted, that alone is mended.
 extends_documentation_fragment:
   - nslab.linux.attributes
   - nslab.linux.attributes.changes
@@ -33,9 +34,11 @@ options:
   state:
     description:
       - V(present) makes those namespaces that do not exist and leaves the others as they are. A stale file of that
-        name under C(/run/netns) that stands for no namespace, as a crash or a reboot may leave it, is replaced.
+        name under C(/run/netns) that stands for no namespace, as a crash or a reboot may leave it, is replaced. So is a
+        symbolic link that leads nowhere, as one made for a container that has ended.
       - V(absent) removes the name. The namespace ends with it unless something else still holds it, such as a
-        process inside (see O(processes)) or another name. A stale file is removed.
+        process inside (see O(processes)) or another name. A stale file is removed. Of a symbolic link to a namespace
+        the link is removed, and the namespace lives on.
     type: str
     choices: [present, absent]
     default: present
@@ -51,13 +54,19 @@ options:
       - Kernel settings inside the namespaces, name to value, such as C(net.ipv4.ip_forward).
       - Only C(net.*) is allowed, since only that is kept per namespace. A name may be written with dots or with
         slashes; use slashes when an interface in it has a dot, C(net/ipv4/conf/eth0.100/forwarding).
+      - Values are numbers or texts in the unit of the setting, as in sysctl(8); V(true) and V(false) are 1 and 0. Write
+        them as the kernel shows them, in decimal.
+      - A setting that does not exist inside, or that only the host has (C(net.core.rmem_max)), is an error.
       - Settings not mentioned here are left as they are. Nothing is set when a namespace is removed.
     type: dict
   attach:
     description:
       - A living namespace to be bound under the one name in O(name), instead of making a new one. Either
         V(pid:4711), the namespace of that process, or an absolute path such as V(/run/docker/netns/ab12).
+      - The namespace then outlives that process, for as long as it has the name.
       - It is an error if the name is bound to another namespace already, or if O(name) holds more than one name.
+      - O(loopback) and O(sysctl) hold for it too. To leave what others have set up as it is, give O(loopback) the value
+        that it has.
       - Only for O(state=present). To take the name away again use O(state=absent) with O(processes=ignore); the
         namespace lives on with its processes.
     type: str
@@ -72,7 +81,7 @@ options:
     choices: [fail, ignore, terminate]
     default: fail
 notes:
-  - Namespaces do not outlive a reboot.
+  - Namespaces do not outlive a reboot. Which of them were attached is remembered in C(/run/nslab) as long as they are.
   - A namespace that was not made under O(name) is unknown to C(ip netns list), but every module of this collection
     can reach it by path or pid.
 seealso:

@@ -20,7 +20,10 @@ description:
   - The files are replaced at once (a reader sees the old or the new one, never half of it), with mode 0644 in a
     directory of mode 0755, so that users other than root can resolve names too.
   - The namespaces need not exist. No other file in C(/etc/netns/NAME) is touched, nor any of the host's own.
-  - When a step fails, what the task has done so far is undone.
+  - A file that says what is declared is left as it is, comments and all. One that differs is written anew, and then
+    holds nothing but C(search), C(nameserver) and C(options) lines.
+  - A symbolic link that leads to what is declared is left too. Otherwise the link is replaced by a file, and what it
+    leads to is not touched.
 extends_documentation_fragment:
   - nslab.linux.attributes
   - nslab.linux.attributes.changes
@@ -36,23 +39,26 @@ options:
       - IP addresses of DNS servers, in the order in which they are asked. They must be reachable from within the
         namespace. The C library asks at most three.
       - The word V(host) stands for those that the host itself asks in the end. A resolver on the host's own loopback
-        is never among them, since a namespace cannot reach it; what that resolver asks is taken instead. It is an
-        error if none is found.
+        is never among them, since a namespace cannot reach it; what that resolver asks is taken instead, as
+        systemd-resolved and NetworkManager note it in C(/run/systemd/resolve/resolv.conf) and
+        C(/run/NetworkManager/no-stub-resolv.conf). It is an error if none is found.
+      - Other servers may stand beside the word. When the host changes its own, the next run follows.
+      - An empty list means none.
     type: list
     elements: str
   search:
     description:
-      - Domains in which a short name is looked for.
+      - Domains in which a short name is looked for, in this order. An empty list means none.
     type: list
     elements: str
   options:
     description:
-      - Options of the resolver, as in resolv.conf(5), such as V(ndots:2).
+      - Options of the resolver, as in resolv.conf(5), such as V(ndots:2). An empty list means none.
     type: list
     elements: str
   hosts:
     description:
-      - Names that are known without asking a server, each with its address or a list of addresses.
+      - Names that are known without asking a server, each with its address or a list of addresses, IPv4 or IPv6.
       - An empty dict writes the lines of localhost alone.
     type: dict
   state:
@@ -99,10 +105,15 @@ EXAMPLES = r"""
     search: [lab.example.com, example.com]
     options: ["ndots:2", "timeout:1"]
 
-- name: Ask the servers that the host asks
+- name: Ask the servers that the host asks, and one more if they do not answer
   nslab.linux.ns_resolv:
     netns: red
-    nameservers: [host]
+    nameservers: [host, 192.0.2.53]
+
+- name: Look for no short names any more, the servers stay
+  nslab.linux.ns_resolv:
+    netns: blue
+    search: []
 
 - name: Names that the namespaces of a lab know each other by
   nslab.linux.ns_resolv:

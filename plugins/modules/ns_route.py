@@ -17,8 +17,10 @@ description:
   - The type, gateway, interface and next hops of a route are one unit. When one of them differs, the route is
     replaced in place by what is declared, without a moment in which there is none. Other fields that are left out
     keep the value they have.
-  - Routes that the task does not name are not touched, unless O(purge_routes) is set.
-  - When a step fails, what the task has done so far is undone.
+  - Routes that the task does not name are not touched, unless O(purge_routes) is set. Addresses, links and the rules
+    by which the kernel chooses a table (C(ip rule)) never are.
+  - The namespace, the interfaces by which routes leave, and the addresses that make gateways reachable must be there,
+    and the interfaces up. Other routes of the same task count too, in any order.
 extends_documentation_fragment:
   - nslab.linux.attributes
   - nslab.linux.attributes.changes
@@ -41,7 +43,8 @@ options:
       via:
         description:
           - Address of the gateway. It must be reachable through an interface of the namespace, unless
-            O(routes[].onlink) is set.
+            O(routes[].onlink) is set. It is of the family of the destination, and no address of the namespace itself.
+            A link-local one needs O(routes[].dev).
         type: str
       dev:
         description:
@@ -54,19 +57,20 @@ options:
       metric:
         description:
           - Of several routes to one destination that with the lowest metric is used. Part of what identifies a route.
-          - Left out, it is 0 for IPv4 and 1024 for IPv6, as in the kernel.
+          - A number from 0 to 4294967295. Left out, it is 0 for IPv4 and 1024 for IPv6, as in the kernel, which takes 0
+            for 1024 there.
         type: int
       table:
         description:
           - Routing table, a number from 1 to 4294967295, or V(main), V(local) or V(default). Part of what identifies
-            a route.
+            a route. Names in C(/etc/iproute2/rt_tables) are not known.
         type: str
         default: main
       scope:
         description:
           - How far the destination is, V(global), V(link), V(host), V(nowhere) or a number. Only for IPv4.
           - Left out, the kernel's rule is followed for a new route, which is V(global) with a gateway and V(link)
-            without.
+            without. It is kept from the route that is there unless it does not go with the gateway declared.
         type: str
       type:
         description:
@@ -81,11 +85,13 @@ options:
         type: bool
       mtu:
         description:
-          - Largest packet on this route, in bytes.
+          - Largest packet on this route, in bytes, 68 to 65520. Not for a route that stops packets.
         type: int
       nexthops:
         description:
-          - Several gateways among which the traffic is shared, instead of O(routes[].via) and O(routes[].dev).
+          - Several gateways among which the traffic is shared, instead of O(routes[].via) and O(routes[].dev). In any
+            order. With a single one it is a route like any other.
+          - IPv6 wants a gateway in each.
         type: list
         elements: dict
         suboptions:
@@ -127,6 +133,9 @@ notes:
   - The routes to the networks of an interface's own addresses are made by the kernel. They need not be declared.
   - The kernel drops a route when its interface goes down or away. Run the task again, or put it after the one that
     brings the interface up.
+  - A route with fields that have no option here (a congestion window, say) keeps them when it is replaced.
+  - Of IPv6 the kernel takes several routes of one identity, if they leave by different interfaces. Then the one that
+    fits best is meant; O(purge_routes) removes the others, and O(state=absent) all that match.
   - Routes do not outlive a reboot.
 seealso:
   - module: nslab.linux.netns
@@ -216,6 +225,14 @@ EXAMPLES = r"""
         dev: eth0
         onlink: true
         table: 100
+
+- name: A table of its own for what comes from one address, of both families, that ends in a dead end
+  nslab.linux.ns_route:
+    routes:
+      - {netns: red, dst: default, via: 10.1.0.1, table: 200}
+      - {netns: red, dst: default, type: unreachable, metric: 9999, table: 200}
+      - {netns: red, dst: "::/0", via: "fe80::1", dev: eth0, table: 200}
+      - {netns: red, dst: "::/0", type: unreachable, metric: 9999, table: 200}
 
 - name: These routes and no others, apart from those that the kernel makes
   nslab.linux.ns_route:

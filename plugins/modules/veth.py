@@ -21,11 +21,13 @@ description:
     is not there, the link at the peer's declared place is the pair only when its other end bears the name O(name);
     that end is then moved. Any other link at one of the two places, or both there but of different pairs, is an
     error that names it.
-  - No other interface is touched, nor the namespaces and bridges that the pair needs. They must exist.
-  - When a step fails, what the task has done so far is undone.
+  - No other interface is touched, nor the namespaces and bridges that the pair needs. They must exist. The bridge in
+    C(master) gains a port, and the kernel may change its MAC address and its MTU with that, unless they were set by
+    hand.
 extends_documentation_fragment:
   - nslab.linux.attributes
   - nslab.linux.attributes.changes
+  - nslab.linux.links
 options:
   name: &name
     description:
@@ -46,7 +48,7 @@ options:
     type: str
   mtu: &mtu
     description:
-      - MTU of this end, in bytes. It makes sense to give both ends the same.
+      - MTU of this end, in bytes, 68 to 65535. It makes sense to give both ends the same.
       - Left out, a new pair has 1500, and that of an existing one is not managed.
     type: int
   mtu_from: &mtu_from
@@ -139,12 +141,10 @@ options:
     type: bool
     default: false
 notes:
-  - Interface names are made of letters, digits and C(_ . @ + -), begin with a letter, a digit or C(_), have 1 to 15
-    characters, and are neither C(all) nor C(default). A longer one is refused before anything is touched.
-  - When an end is moved to another namespace the kernel drops its addresses and its bridge. Addresses that are
-    declared are given again.
-  - When the kernel drops a secondary IPv4 address along with its primary, the secondary is put back.
-  - Links do not outlive a reboot.
+  - When an end is moved to another namespace the kernel drops its addresses, its routes and its bridge. Addresses and a
+    bridge that are declared are given again.
+  - A pair whose first end was renamed is not found. The peer, then, is in the way, and the error names both.
+  - To unplug an end from a bridge use M(nslab.linux.bridge) with C(purge_ports), or M(nslab.linux.ns_link).
 seealso:
   - module: nslab.linux.netns
   - module: nslab.linux.bridge
@@ -220,6 +220,17 @@ EXAMPLES = r"""
         peer: {name: eth1, netns: {{ netns }}, addresses: [10.3.0.{{ loop.index + 1 }}/24]}
       {% endfor %}
 
+# container_pid is what this says: docker inspect --format '{{.State.Pid}}' web
+- name: Give a running container a second interface, dual stack, plugged into the bridge
+  nslab.linux.veth:
+    name: br0-web
+    master: br0
+    peer:
+      name: eth1
+      netns: pid:{{ container_pid }}
+      mtu: 1400
+      addresses: [10.3.0.9/24, "fd00:3::9/64"]
+
 - name: Take over the MTU of the interface that leads to the internet
   nslab.linux.veth:
     name: to-red
@@ -251,6 +262,11 @@ EXAMPLES = r"""
     pairs:
       - name: br0-red
       - name: br0-blue
+    state: absent
+
+- name: Take the interface away from the container, by the end on the host
+  nslab.linux.veth:
+    name: br0-web
     state: absent
 
 - name: Remove a single pair, by its first end
