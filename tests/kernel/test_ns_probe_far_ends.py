@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -231,14 +231,20 @@ def test_what_arrives_and_is_not_answered_is_neither(pair: Pair) -> None:
 
 def test_what_is_heard_late_has_arrived_nevertheless(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine under load the far end may come to listen only after the probe has given up."""
-    real = _probes.attempt
+    attempt, carry_out, others = _probes.attempt, _probes._carry_out, children()
 
-    def attempt(probe: _probes.Probe, call: _probes.Call) -> Outcome:
+    def stop_it_first(probe: _probes.Probe, call: _probes.Call) -> Outcome:
         os.kill(listener(), signal.SIGSTOP)
-        subprocess.Popen(["sh", "-c", f"sleep 1.5; kill -CONT {listener()}"])
-        return real(probe, call)
+        return attempt(probe, call)
 
-    monkeypatch.setattr(_probes, "attempt", attempt)
+    def wake_it_later(jobs: list[_probes._Job]) -> dict[int, Outcome]:
+        outcomes = carry_out(jobs)
+        for pid in children() - others:
+            threading.Timer(0.5, os.kill, (int(pid), signal.SIGCONT)).start()
+        return outcomes
+
+    monkeypatch.setattr(_probes, "attempt", stop_it_first)
+    monkeypatch.setattr(_probes, "_carry_out", wake_it_later)
     probe = {"from": "red", "udp": "10.0.0.2:53", "listen": "blue", "expect": "failure", "timeout": 0.5, "retries": 0}
     result = pair.run(*[probe] * 3)
     assert [entry["error"] for entry in result["probes"]] == [
