@@ -59,6 +59,7 @@ ORDER = [
     "integration-3.13",
     "integration",
     "molecule",
+    "molecule-others",
     "importer",
     "lint",
     "docs",

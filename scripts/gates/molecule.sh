@@ -11,14 +11,8 @@ set -euo pipefail
 # Its own memory is by the name of the checkout's directory and outlives a run that was cut off: then create is skipped,
 # since the host is thought to stand, and all goes on without one.
 export MOLECULE_EPHEMERAL_DIRECTORY=$GATE/memory
-# Before each step Molecule asks ansible-playbook for its version, which takes half as long as a step: it is told again.
-real=$(command -v ansible-playbook)
-ansible-playbook --version >"$GATE/version"
-mkdir "$GATE/bin"
-# shellcheck disable=SC2016
-printf '#!/bin/sh\n[ "$*" != --version ] || exec cat "%s"\nexec "%s" "$@"\n' "$GATE/version" "$real" >"$GATE/bin/ansible-playbook"
-chmod 0755 "$GATE/bin/ansible-playbook"
-export PATH=$GATE/bin:$PATH
+# shellcheck source=scripts/quick_molecule.sh
+source scripts/quick_molecule.sh
 # A run that fails ends before destroy.
 trap '[[ ! -d .cache/molecule ]] || extensions/molecule/host.sh down .cache/molecule' EXIT
 molecule test --all --shared-state 2>&1 | tee "$GATE/said"
