@@ -77,6 +77,13 @@ def test_a_macvlan_in_a_namespace_is_a_machine_of_its_own_in_the_lan_of_the_host
     assert host.ping("10.0.0.254", "red")
 
 
+def test_a_tun_has_no_mac_and_no_neighbours(red: Host) -> None:
+    red.sh("ip tuntap add mode tun name tun0")
+    result = red.changed("ns_link", name="tun0", netns="red", addresses=["10.0.0.1/24", "fd00::1/64"], up=True)
+    assert (result["link"]["mac"], result.warnings) == (None, [])
+    assert sorted(red.addresses("tun0", "red")) == ["10.0.0.1/24", "fd00::1/64"]
+
+
 def test_a_tap_is_handed_to_a_container_by_pid_and_taken_back(host: Host) -> None:
     container = host.unnamed_namespace(label="container")
     host.sh(TAP + f"ip link add name eth0 type veth peer name other netns {container}")

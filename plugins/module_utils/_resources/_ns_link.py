@@ -40,6 +40,7 @@ from ._place import described_kind, namespace_at, place
 from ._routing import route_words
 
 COMING = "coming"
+UNSET = "-1"  # what the kernel itself sets switches to that mean nothing to a link, as on a tun
 # Of older kernels, which do not tell it of a link, it is known.
 IMMUTABLE_KINDS = frozenset({"loopback", "bridge", "bond", "team", "vrf", "hsr", "batadv"})
 
@@ -226,7 +227,7 @@ class Placed:
         lost += [f"bridge {link.master}"] if link.master is not None and wanted.master is None else []
         own = [route for route in state.routes if route.protocol != PROTO_KERNEL and link.name in route.devs]
         lost += [f"route {' '.join(map(str, route_words(route)))}" for route in own]
-        lost += [f"sysctl {path}={value}" for path, value in link.sysctls]
+        lost += [f"sysctl {path}={value}" for path, value in link.sysctls if value != UNSET]
         lost += ["up"] if link.up and wanted.up is None else []
         if lost:
             draft.warn(
