@@ -175,6 +175,13 @@ def test_a_mac_that_yaml_made_a_number_of(furnished: Host) -> None:
     furnished.refuse("bridge", "quote", name="b", mac=41135829296)
 
 
+def test_a_link_to_take_the_mtu_from_that_can_not_be(furnished: Host) -> None:
+    for module, arguments in (("veth", veth()), ("bridge", {"name": "b"})):
+        furnished.refuse(module, "nosuch", **arguments, mtu_from="nosuch", in_check_mode=False)
+        furnished.refuse(module, "name", **arguments, mtu_from="a b")
+        furnished.refuse(module, r"mtu.mtu_from", **arguments, mtu_from="auto", mtu=1400)
+
+
 @pytest.mark.parametrize("mtu", [0, -1, 67, 65536, 10**9])
 def test_mtus_out_of_range(furnished: Host, mtu: int) -> None:
     furnished.refuse("veth", "mtu", **veth(mtu=mtu))

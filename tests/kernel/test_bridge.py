@@ -207,6 +207,8 @@ def test_addresses_of_a_bridge_that_carries_the_default_route_are_removed_only_w
     host.refuse("bridge", r"br0.*force", name="br0", addresses=["10.0.0.1/24"])
     host.changed("bridge", name="br0", addresses=["10.0.0.1/24"], force=True)
     assert host.addresses("br0") == ["10.0.0.1/24"]
+    host.changed("bridge", name="br0", addresses=["10.2.0.1/24", "fd02::1/64"], purge_addresses=False)
+    assert host.addresses("br0") == ["10.0.0.1/24", "10.2.0.1/24", "fd02::1/64"]
 
 
 def test_more_ports_than_the_kernel_takes_are_refused_with_its_limit(host: Host) -> None:
@@ -240,6 +242,9 @@ def test_the_mtu_is_taken_over_from_the_link_of_the_default_route(cables: Host) 
     cables.sh("ip link set dev a mtu 1380; ip address add 10.0.0.1/24 dev a; ip route add default via 10.0.0.2")
     cables.changed("bridge", name="br0", mtu_from="auto")
     assert cables.link("br0")["mtu"] == 1380
+    cables.sh("ip link set dev a mtu 1390")
+    cables.changed("bridge", name="br0", mtu_from="auto")
+    assert cables.link("br0")["mtu"] == 1390
 
 
 def test_nothing_but_the_named_is_touched(cables: Host) -> None:

@@ -108,6 +108,8 @@ def test_the_order_of_nameservers_matters(host: Host) -> None:
     [
         "printf 'nameserver 192.0.2.99\\r\\n# \\351\\r\\nsortlist 10.0.0.0' > /etc/netns/red/resolv.conf",
         "echo nameserver 8.8.8.8 >> /etc/netns/red/resolv.conf",
+        "sed -i 's/lab.example/other.example/' /etc/netns/red/resolv.conf",
+        "sed -i 's/ndots:2/& rotate/' /etc/netns/red/resolv.conf",
         "chmod 600 /etc/netns/red/resolv.conf",
         "rm /etc/netns/red/resolv.conf",
         "rm /etc/netns/red/hosts",
@@ -118,6 +120,7 @@ def test_the_order_of_nameservers_matters(host: Host) -> None:
 )
 def test_drift_is_mended(host: Host, drift: str) -> None:
     declared = {"netns": ["red"], "nameservers": ["192.0.2.53"], "hosts": {"web": "10.0.0.1"}}
+    declared.update(search=["lab.example"], options=["ndots:2"])
     host.apply("ns_resolv", **declared)
     before = host.snapshot()
     host.sh(drift)
@@ -185,6 +188,11 @@ def test_host_stands_for_the_servers_that_the_host_asks(host: Host) -> None:
         "2001:db8::1",
         "192.0.2.2",
     ]
+    host_resolver("nameserver 192.0.2.3\n")
+    host.changed("ns_resolv", netns=["red"], nameservers=["host"])
+    assert (RED / "resolv.conf").read_text() == "nameserver 192.0.2.3\n"
+    host.changed("ns_resolv", netns=["red"], nameservers=[])
+    assert "nameserver " not in (RED / "resolv.conf").read_text()
 
 
 def test_what_the_hosts_stub_asks_is_taken_instead_of_it(host: Host) -> None:

@@ -207,7 +207,8 @@ def test_what_is_left_out_is_not_managed(red: Host) -> None:
 
 def test_drift_of_every_attribute_is_mended(red: Host) -> None:
     red.sh("ip link add name br0 type bridge; ip link add name br1 type bridge; ip link set dev br0 up")
-    declared = pair(mac=MAC1, mtu=1400, addresses=["10.0.0.1/24", "fd00::1/64"], master="br0")
+    far = {"mac": MAC2, "mtu": 1400, "addresses": ["10.0.0.2/24", "fd00::2/64"]}
+    declared = pair(mac=MAC1, mtu=1400, addresses=["10.0.0.1/24", "fd00::1/64"], master="br0", peer=far)
     red.apply("veth", **declared)
     for drift in (
         "ip link set dev to-red mtu 1300",
@@ -221,6 +222,7 @@ def test_drift_of_every_attribute_is_mended(red: Host) -> None:
         "ip address flush dev to-red scope global",
         "ip -n red link set dev eth0 down",
         "ip -n red link set dev eth0 name eth1",
+        f"ip -n red link set dev eth0 down mtu 1300 address {MAC3}; ip -n red address flush dev eth0",
         f"ip link set dev to-red down mtu 1300 address {MAC3} nomaster; ip address flush dev to-red",
     ):
         before = red.snapshot()
@@ -229,6 +231,7 @@ def test_drift_of_every_attribute_is_mended(red: Host) -> None:
         changes = [line for line in before.differences(red.snapshot()) if "/addresses" not in line]
         assert not changes, f"after {drift}: {changes}"
         assert set(red.addresses("to-red")) == {"10.0.0.1/24", "fd00::1/64"}
+        assert set(red.addresses("eth0", "red")) == {"10.0.0.2/24", "fd00::2/64"}
 
 
 def test_the_bridge_of_an_end_is_changed(red: Host) -> None:
@@ -467,6 +470,11 @@ def test_the_mtu_is_taken_over_from_the_link_of_the_default_route(red: Host) -> 
     red.changed("veth", **pair(mtu_from="auto", peer={"mtu_from": "wan2"}))
     assert red.link("to-red")["mtu"] == 1380
     assert red.link("eth0", "red")["mtu"] == 1500
+    red.sh("ip link set dev wan mtu 1390; ip -n red link set dev eth0 mtu 1300")
+    red.changed("veth", **pair(mtu_from="auto", peer={"mtu_from": "wan2"}))
+    assert (red.link("to-red")["mtu"], red.link("eth0", "red")["mtu"]) == (1390, 1500)
+    red.sh("ip route delete default")
+    red.unchanged("veth", **pair(mtu_from="auto"))
 
 
 def test_nothing_but_the_named_is_touched(red: Host) -> None:
