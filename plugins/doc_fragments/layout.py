@@ -22,7 +22,7 @@ notes:
     be.
   - A value that can't be is not an error of the filter but is returned as C(problem), in one line, so that the role can
     refuse it before anything is touched.
-  - Besides those that are the role's own, the input holds C(subnet), C(uplink), C(inbound), C(ip_forward), C(mtu),
-    C(nameservers), C(processes) and C(state), which mean what they mean in the role, and C(check_mode), whether the role
-    runs in check mode.
+  - Besides those that are the role's own, the input holds C(subnet), C(uplink), C(inbound), C(publish), C(firewall),
+    C(ip_forward), C(mtu), C(nameservers), C(processes) and C(state), which mean what they mean in the role, and
+    C(check_mode), whether the role runs in check mode.
 """
