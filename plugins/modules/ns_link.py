@@ -125,6 +125,8 @@ notes:
   - When an interface is moved to another namespace the kernel takes its addresses, its routes, its bridge, its sysctls
     and its queueing disciplines from it, and takes it down. What is declared is given to it again. Static addresses, a
     bridge, routes, sysctls and being up that are lost because the task does not declare them are named in a warning.
+  - Queueing disciplines, and what was set of it as a port of a bridge, are not known here. They are lost also when a
+    task that had moved it fails and is undone.
   - It keeps its MAC address, its MTU, and whether it is promiscuous; its index too, unless another has it there.
   - Some interfaces can't be moved, C(lo) and bridges among them. That is refused before anything is touched. A wireless
     interface moves with its phy only (C(iw phy)).
