@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 #
 # gate: the example project's Molecule scenarios, on networks of namespaces, as its reader runs them
-# commands: ip ping sysctl unshare setsid
+# commands: ip ping sysctl unshare
 # root: yes
 
 set -euo pipefail

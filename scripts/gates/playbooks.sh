@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 #
 # gate: the roles, the playbooks and the README's, run by ansible-playbook
-# commands: ip bridge nft ping curl sysctl unshare nsenter setpriv
+# commands: ip bridge nft ping curl sysctl unshare nsenter setpriv sudo
 # root: yes
 
 set -euo pipefail
