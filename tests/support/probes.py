@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -184,6 +185,12 @@ def mountinfo() -> str:
 def children() -> set[str]:
     """The processes that this one has started, those that ended and wait for us too."""
     return {pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()}
+
+
+def listener() -> int:
+    """Called by a process that probes: the first child of the module is the one that listens."""
+    module = os.getppid()
+    return min(int(pid) for pid in Path(f"/proc/{module}/task/{module}/children").read_text().split())
 
 
 def apart(probes: list[Probe], *prefix: str) -> Result:

@@ -25,7 +25,6 @@ from .._probe import Door
 from ._heard import Arrival, Heard
 from ._inside import Child, enter, reap, spawn
 from ._namespaces import identity
-from ._reach import leave_no_trace
 
 # linux/in.h: the address to which a datagram was sent, and from which its answer is to leave.
 _IP_PKTINFO = 8
@@ -82,9 +81,11 @@ def listening(places: t.Sequence[Place], heard: Heard) -> t.Iterator[Watch]:
 def _says(child: Child, word: str) -> bool:
     """Waits for this word of the child's; false if it ends, or takes too long, before it."""
     said = b""
+    # Not select(2): with a thousand namespaces held the descriptor is beyond what that can take.
+    poll = select.poll()
+    poll.register(child.pipe, select.POLLIN)
     while not said.endswith(b"\n"):
-        ready, _out, _exceptional = select.select([child.pipe], [], [], _GRACE)
-        data = os.read(child.pipe, 65536) if ready else b""
+        data = os.read(child.pipe, 65536) if poll.poll(_GRACE * 1000) else b""
         if not data:
             return False
         said += data
@@ -165,7 +166,7 @@ class _FarEnds:
         with contextlib.suppress(OSError):  # it may have gone again
             connection, address = sock.accept()
             connection.setblocking(False)
-            leave_no_trace(connection)
+            _leave_no_trace(connection)
             received = bytearray()
             self._serve(connection, lambda connection: self._answer_stream(connection, received, address[0]))
 
@@ -217,6 +218,11 @@ def _open(door: Door) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _leave_no_trace(sock: socket.socket) -> None:
+    """Ends by a reset, at both ends: otherwise one of them would hold its port for a minute (TIME_WAIT)."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def _from_the_same(

@@ -72,7 +72,6 @@ def _handshake(sock: socket.socket) -> float:
 
 
 def _hear_far_end(sock: socket.socket, probe: Probe, call: Call, deadline: float, accepted: str) -> str:
-    leave_no_trace(sock)
     asked = call.request
     seen, text = _converse(sock, asked, lambda said, _ended: read_answer(said, asked), deadline)
     if seen is not None:
@@ -196,11 +195,6 @@ def bind(sock: socket.socket, probe: Probe) -> None:
         if error.errno == errno.EADDRNOTAVAIL:
             raise Fault(f"source {probe.source} is no address of this namespace") from None
         raise Fault(f"source {probe.source} can't be used ({error.strerror})") from None
-
-
-def leave_no_trace(sock: socket.socket) -> None:
-    """Closes by a reset, when it is closed: otherwise the port is taken for a minute (TIME_WAIT)."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def refusal(error: OSError) -> Exception:
