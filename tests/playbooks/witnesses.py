@@ -138,7 +138,7 @@ WITNESSES = [
     Witness("ns_route", "A gateway that is on the cable although no address says so, in a table of its own",
             "ip -n blue -j route show table 100", routes(gateway="198.51.100.1", flags=["onlink"])),
     Witness("ns_route", "A table of its own for what comes from one address, of both families, that ends in a dead end",
-            "ip -n red -6 -j route show table 200",
+            "ip -n red -6 -j -d route show table 200",
             lambda found: [(route["type"], route.get("gateway")) for route in found]
             == [("unicast", "fe80::1"), ("unreachable", None)]),
     Witness("ns_route", "These routes and no others, apart from those that the kernel makes",
