@@ -4,30 +4,35 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import re
 import struct
 
-# Who asks (the task), for which probe of it, and at which attempt: 24 bytes that nobody else sends.
-_REQUEST = struct.Struct("!16sII")
-REQUEST_LENGTH = _REQUEST.size
-SECRET_LENGTH = 16
+# Who asks (the task), for which probe of it, and at which attempt. It is a text, and no whole line of one, so that a stranger
+# whom it reaches always takes it alike.
+_REQUEST = re.compile(rb"(.{12})([0-9a-f]{6})([0-9a-f]{6})\Z", re.DOTALL)
+REQUEST_LENGTH = 24
 
 # More of a server's answer is not read.
 MOST_TEXT = 65536
 
 
+def new_secret() -> bytes:
+    return base64.b64encode(os.urandom(9))
+
+
 def request(secret: bytes, place: int, attempt: int) -> bytes:
-    return _REQUEST.pack(secret, place, attempt)
+    return secret + f"{place:06x}{attempt:06x}".encode("ascii")
 
 
 def read_request(data: bytes, secret: bytes) -> tuple[int, int] | None:
     """The probe and the attempt; None if it is no request of this task."""
-    if len(data) != REQUEST_LENGTH:
+    read = _REQUEST.match(data)
+    if read is None or read[1] != secret:
         return None
-    theirs, place, attempt = _REQUEST.unpack(data)
-    return (place, attempt) if theirs == secret else None
+    return int(read[2], 16), int(read[3], 16)
 
 
 def answer(asked: bytes, seen: str) -> bytes:

@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 import typing as t
 
-from .._far_end import SECRET_LENGTH, read_request, request
+from .._far_end import new_secret, read_request, request
 
 # The attempt, the errno with which the answer was refused, and the address it came from. An attempt that nobody has heard
 # is 0, as is all of the memory at first.
@@ -27,7 +26,7 @@ class Heard:
     """Made before the processes that share it are forked."""
 
     def __init__(self, probes: int) -> None:
-        self._secret = os.urandom(SECRET_LENGTH)
+        self._secret = new_secret()
         self._memory = mmap.mmap(-1, max(1, probes) * _ENTRY.size)
 
     def note(self, data: bytes, arrival: Arrival) -> bool:

@@ -7,9 +7,10 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.nslab.linux.plugins.module_utils._far_end import (
-    SECRET_LENGTH,
+    REQUEST_LENGTH,
     answer,
     excerpt,
+    new_secret,
     question,
     read_answer,
     read_request,
@@ -18,11 +19,14 @@ from ansible_collections.nslab.linux.plugins.module_utils._far_end import (
     web_request,
 )
 
-SECRET, ANOTHER = b"s" * SECRET_LENGTH, b"x" * SECRET_LENGTH
+SECRET, ANOTHER = new_secret(), new_secret()
 
 
 def test_a_request_tells_which_probe_and_which_attempt_it_is():
-    assert read_request(request(SECRET, 511, 3), SECRET) == (511, 3)
+    asked = request(SECRET, 511, 3)
+    assert read_request(asked, SECRET) == (511, 3)
+    assert len(asked) == REQUEST_LENGTH
+    assert asked.isascii() and asked.decode().isprintable()
 
 
 @pytest.mark.parametrize(
