@@ -11,10 +11,17 @@ set -euo pipefail
 # Its own memory is by the name of the checkout's directory and outlives a run that was cut off: then create is skipped,
 # since the host is thought to stand, and all goes on without one.
 export MOLECULE_EPHEMERAL_DIRECTORY=$GATE/memory
-# shellcheck source=scripts/quick_molecule.sh
-source scripts/quick_molecule.sh
+# The path of a socket has to be short.
+room=$(mktemp -d)
+export NSLAB_PLAYBOOKS=$room/playbooks PATH=$PWD/extensions/molecule/bin:$PATH
 # A run that fails ends before destroy.
-trap '[[ ! -d .cache/molecule ]] || extensions/molecule/host.sh down .cache/molecule' EXIT
+ended() {
+    [[ ! -d .cache/molecule ]] || extensions/molecule/host.sh down .cache/molecule
+    ansible-playbook end
+    [[ ! -e $NSLAB_PLAYBOOKS.log ]] || cat "$NSLAB_PLAYBOOKS.log"
+    rm -r "$room"
+}
+trap ended EXIT
 molecule test --all --shared-state 2>&1 | tee "$GATE/said"
 
 # None of them was forgotten, and no step of one was left out.
