@@ -24,7 +24,9 @@ class Problem(Exception):
 
 _ADVICE = {
     errno.EPERM: "run the task as root (become: true)",
-    errno.EACCES: "not even root may: the sysctl is the host's alone, IPv6 is off (disable_ipv6), or a policy forbids it (SELinux)",
+    errno.EACCES: (
+        "not even root may: the sysctl is the host's alone, IPv6 is off (disable_ipv6), or a policy forbids it (SELinux)"
+    ),
     errno.EEXIST: "something there has this name or this identity already; look at it, remove or rename it",
     errno.ENODEV: "the link went away while the task ran; run it again",
     errno.EOPNOTSUPP: "this kernel lacks it; load the module for it, or use a kernel that has it",
