@@ -14,5 +14,5 @@ echo "core $(core_of "$CORE") on Python $controller; Python $managed" | tee "$GA
 short=${managed%.*}
 where=$environments/$TARGET/bin/python
 [[ $short != "${controller%.*}" ]] || where=$environments/$CORE/bin/python
-bash scripts/ansible_test.sh units --color no -v --target "controller:python=$short@$where"
+bash scripts/ansible_test.sh units --color no -v --target-python "$short@$where"
 cp ".cache/ansible-test/$(basename "$GATE")/ansible_collections/nslab/linux/tests/output/junit/"*.xml "$GATE/"
