@@ -26,7 +26,8 @@ route add default via 10.1.0.1
 route add default via fd00:1::1
 IP
     ip -netns outside route add 10.1.0.0/24 via 198.51.100.2
-    ip netns exec red "$2" -S "$3/tests/support/outside.py" serve >/run/served </dev/null &
+    # In a session of its own, since Ansible may end what is left of a task's.
+    setsid ip netns exec red "$2" -S "$3/tests/support/outside.py" serve >/run/served </dev/null &
     echo $! >/run/served.pid
     until [ -s /run/served ]; do sleep 0.05; done
     ;;
