@@ -34,6 +34,8 @@ notes:
   - Each command has a mount namespace of its own, that of C(ip netns exec). What a task mounts is gone after it.
   - Through C(sudo) go C(HOME), C(USER), C(LOGNAME), C(SHELL) and C(PATH) of the login user, and what sudoers keeps. For
     other variables use the keyword C(environment).
+  - A delegated task runs in the namespace of the host that it was delegated to, also where O(netns) is made of
+    C(inventory_hostname), which elsewhere goes on naming the host that delegates.
   - A task that starts a daemon leaves it in the namespace. It holds the namespace until it ends.
   - The action M(ansible.builtin.reboot) is refused, as over P(ansible.builtin.local#connection). It would be the machine.
 seealso:
@@ -43,6 +45,7 @@ seealso:
 """
 
 EXAMPLES = r"""
+---
 # An inventory in which each host is a namespace of its own name, all of them of this machine.
 namespaces:
   hosts:
@@ -53,6 +56,7 @@ namespaces:
     ansible_connection: nslab.linux.netns_local
     ansible_netns: "{{ inventory_hostname }}"
 
+---
 # A play in it. The facts are those of the namespace.
 - hosts: namespaces
   tasks:

@@ -42,4 +42,5 @@ options:
       - name: ansible_netns_sudo
 """
 
-    LOCAL = _of_core(local.DOCUMENTATION)
+    # With a type: what is plainly assigned here, ansible-test takes for text to be read as it stands.
+    LOCAL: str = _of_core(local.DOCUMENTATION)
