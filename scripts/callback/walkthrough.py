@@ -63,10 +63,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self.tell(result)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        self.tell(result)
         said = str(result.result.get("msg") or "it failed")
         self.failure = self.failure or f"FAILED, {self.step or 'before the first step'}: {said}"
-        self.write(["", *(f"     {line}" for line in said.splitlines())])
+        self.tell(result, [f"     {line}" for line in said.splitlines()])
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         self.v2_runner_on_failed(result)
@@ -77,9 +76,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if self.failure:
             self.write(["", self.failure])
 
-    def tell(self, result: Any) -> None:
-        lines = list(said_by(result.result))
-        if self.step and lines:
+    def tell(self, result: Any, failure: list[str] | None = None) -> None:
+        lines = [*said_by(result.result), *(failure or [])]
+        if result.task.action.endswith("debug"):
+            self.write(["", *wrapped(str(result.result["msg"]), "   ")])
+        elif lines and (self.step or failure):
             self.write(["", f"   {result.task.get_name()}:", *lines])
 
     def write(self, lines: list[str]) -> None:
@@ -112,11 +113,9 @@ def said_by(result: Any) -> Iterator[str]:
     elif "cmd" in result:
         words = result["cmd"]
         yield from commands([words if isinstance(words, str) else shlex.join(words)])
-        said = result.get("stdout", "").splitlines() or ([] if result["changed"] else ["(nothing)"])
-        for line in said:
+        said = [*result.get("stdout", "").splitlines(), *result.get("stderr", "").splitlines()]
+        for line in said or ([] if result["changed"] else ["(nothing)"]):
             yield f"     {line.rstrip()}"
-    elif "msg" in result and not result.get("failed"):
-        yield from wrapped(result["msg"], "     ")
 
 
 def wrapped(text: str, indent: str) -> list[str]:
