@@ -56,7 +56,6 @@ ORDER = [
     "examples",
     "kernel-oldest",
     "integration-3.9",
-    "integration-3.13",
     "integration",
     "molecule",
     "molecule-others",
