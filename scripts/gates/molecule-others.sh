@@ -8,8 +8,14 @@
 
 set -euo pipefail
 
-# shellcheck source=scripts/quick_molecule.sh
-source scripts/quick_molecule.sh
+# Before each step Molecule asks ansible-playbook for its version, which takes half as long as a step: it is told again.
+real=$(command -v ansible-playbook)
+ansible-playbook --version >"$GATE/version"
+mkdir "$GATE/bin"
+# shellcheck disable=SC2016
+printf '#!/bin/sh\n[ "$*" != --version ] || exec cat "%s"\nexec "%s" "$@"\n' "$GATE/version" "$real" >"$GATE/bin/ansible-playbook"
+chmod 0755 "$GATE/bin/ansible-playbook"
+export PATH=$GATE/bin:$PATH
 # Its memory, which else is kept in the home directory.
 export ANSIBLE_HOME=$GATE/home
 # shellcheck disable=SC2016
