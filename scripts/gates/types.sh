@@ -6,6 +6,8 @@
 
 set -euo pipefail
 
+# A cache of before may not know a file that has come since.
+export MYPY_CACHE_DIR=$GATE/mypy
 shared=()
 [[ ! -d plugins/plugin_utils ]] || shared=(plugins/plugin_utils)
 cd .cache
