@@ -95,7 +95,8 @@ options:
       - Services behind the router that are reached at a port of the router, from outside, from the router itself, and
         from the interfaces O(inside) (where the router's address stands for the client's, or the answer would not find
         back).
-      - Left out or empty, none is. What is no longer listed is taken back.
+      - What the rule set published before and is not listed any more is taken back; with an empty list that is all. Left
+        out, it is not managed.
       - A port has one target. It is an error, which names the other, to publish it twice, in another rule set too.
       - At C(127.0.0.1) and C(::1) nothing is published, since the kernel forwards nothing from there.
       - A service of the router itself that listens on such a port is no longer reached there.

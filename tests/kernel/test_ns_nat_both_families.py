@@ -115,7 +115,8 @@ def test_a_published_service_is_reached_from_everywhere_and_from_nowhere_when_it
     lab.sh("nft delete element inet nslab publish4 '{ tcp . 8080 }'")
     lab.changed("ns_nat", **options, publish=PUBLISH[:1])
     assert lab.fetch(urls[0], "outside") == Outside.OUTSIDE4
-    lab.changed("ns_nat", **options)
+    lab.unchanged("ns_nat", **options)
+    lab.changed("ns_nat", **options, publish=[])
     assert [lab.fetch(url, "outside", patience=1) for url in urls] == [None, None, None]
 
 

@@ -46,7 +46,7 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
         mode=mode,
         to_source=_to_source(params.get("to_source") or (), mode, sources) if present else (),
         established_only=params.get("inbound") != "any",
-        publish=_publish(params.get("publish") or (), sources),
+        publish=None if params.get("publish") is None else _publish(params["publish"], sources),
         ip_forward=params.get("ip_forward") or "interface",
         firewall=params.get("firewall") or AUTO,
     )
@@ -125,7 +125,7 @@ def _report(world: World, nat: Nat) -> dict[str, object] | None:
     if state is None or state.table is None or nat.name not in holders(state.table).values():
         return None
     spoken = nat.versions(state)
-    rule_set = RuleSet(nat.name, nat.inside_of(state), (), nat.established_only, nat.publish)
+    rule_set = RuleSet(nat.name, nat.inside_of(state), (), nat.established_only, nat.published(state))
     wanted = nat.switches(state, _forwarding.recorded(world, nat.where))
     return {
         "uplink": {

@@ -20,7 +20,7 @@ from .._world import TABLE_MAIN, NamespaceState, Need, NeedFirewall, NeedLinks, 
 from . import _forwarding, _nat_blockers
 from ._forwarding import Wanted
 from ._nat_rules import Outward, RuleSet, laid, overlap
-from ._nat_table import ChangeTable, flush, refuse_clashes
+from ._nat_table import ChangeTable, flush, published_by, refuse_clashes
 from ._place import link_at, namespace_at, place
 from ._publish import Publish
 
@@ -33,7 +33,8 @@ VERSIONS = (4, 6)
 class Nat:
     """One rule set in one namespace; ``inside`` None is derived from ``sources``.
 
-    ``to_source`` are the addresses that packets get, at most one of a family; none is that of the uplink.
+    ``to_source`` are the addresses that packets get, at most one of a family; none is that of the uplink. ``publish`` None
+    is what it has published already.
     """
 
     where: NamespaceRef
@@ -45,7 +46,7 @@ class Nat:
     mode: str = "masquerade"
     to_source: tuple[IPAddress, ...] = ()
     established_only: bool = True
-    publish: tuple[Publish, ...] = ()
+    publish: tuple[Publish, ...] | None = None
     ip_forward: str = "interface"
     firewall: str = "auto"
 
@@ -102,7 +103,10 @@ class Nat:
             for name in self.inside or ():
                 addresses = state.links[name].addresses if name in state.links else ()
                 found |= {6 for address in addresses if address.ip.version == 6 and not address.ip.ip.is_link_local}
-        return tuple(sorted(found | {each.ports.version for each in self.publish}))
+        return tuple(sorted(found | {each.ports.version for each in self.published(state)}))
+
+    def published(self, state: NamespaceState) -> tuple[Publish, ...]:
+        return published_by(state.table, self.name) if self.publish is None else self.publish
 
     def uplinks(self, state: NamespaceState, version: int) -> tuple[str, ...] | None:
         """The names of the uplinks of a family; None for any, empty where none could be found."""
@@ -158,7 +162,7 @@ class Nat:
         outward = tuple(self._outward(state, version) for version in self.versions(state) if self._translates(version))
         # A family without an uplink, of which has been warned, has no way out.
         led = tuple(each for each in outward if each.uplinks != ())
-        rule_set = RuleSet(self.name, inside, led, self.established_only, self.publish)
+        rule_set = RuleSet(self.name, inside, led, self.established_only, self.published(state))
         refuse_clashes(state.table, rule_set, self.sources)
         self._look_at_addresses(draft, state)
         return rule_set
@@ -190,7 +194,7 @@ class Nat:
         own = {address.ip.ip for link in state.links.values() for address in link.addresses}
         for what, address in (
             *(("to_source", each) for each in self.to_source),
-            *(("published", each.ports.address) for each in self.publish if each.ports.address is not None),
+            *(("published", each.ports.address) for each in self.publish or () if each.ports.address is not None),
         ):
             if address not in own:
                 draft.warn(

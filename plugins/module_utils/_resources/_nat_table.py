@@ -87,7 +87,7 @@ def flush(draft: Draft, where: NamespaceRef, name: str, before: Table | None) ->
     """Have the flows that began under the rules of before meet those of now; as the last step, since it can't be undone."""
     state = draft.world.state(where)
     networks = _networks(state, name, before) if _translates(before, name) != _translates(state.table, name) else []
-    changed = _published(before, name) ^ _published(state.table, name)
+    changed = set(published_by(before, name)) ^ set(published_by(state.table, name))
     ports = [
         PublishedPort(each.ports.protocol, each.ports.first, each.ports.last, address)
         for each in changed
@@ -130,5 +130,6 @@ def _networks(state: NamespaceState, name: str, before: Table | None) -> list[IP
     return list(dict.fromkeys(found))
 
 
-def _published(table: Table | None, name: str) -> set[Publish]:
-    return {each for holder, each in published(table, owner) if holder == name}
+def published_by(table: Table | None, name: str) -> tuple[Publish, ...]:
+    """What a rule set has published."""
+    return tuple(each for holder, each in published(table, owner) if holder == name)

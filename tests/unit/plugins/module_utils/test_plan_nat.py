@@ -264,6 +264,7 @@ def test_what_ns_nat_refuses_before_it_looks(options, words: str):
 
 
 def publishing(*publish: dict, before=None, name: str = "lab", **options):
+    """An empty list of them is one, too."""
     given = {"sources": ["10.1.0.0/24"], "ip_forward": "keep", **options}
     return plan("ns_nat", before or world(router()), name=name, publish=list(publish), **given)
 
@@ -311,6 +312,16 @@ def test_with_the_last_published_port_the_chains_for_it_go():
     assert {"prerouting", "output", "pub_lab"} <= {chain.name for chain in table_after(made).chains}
     gone = publishing(before=made.after)
     assert {"prerouting", "output", "pub_lab"}.isdisjoint(chain.name for chain in table_after(gone).chains)
+
+
+def test_published_ports_that_a_task_does_not_speak_of_stay():
+    ports = [{"port": "80-89", "to": "10.1.0.2"}, {"port": "53", "protocol": "udp", "to": "10.1.0.3", "to_port": "54"}]
+    ports.append({"port": "90-91", "to": "10.1.0.2", "to_port": "80", "address": "192.0.2.10"})
+    made = publishing(*ports)
+    assert plan("ns_nat", made.after, **LAB, sources=["10.1.0.0/24"]).operations == []
+    changed = plan("ns_nat", made.after, **LAB, sources=["10.1.0.0/24"], inbound="any")
+    assert rules(changed, "pub_lab") == rules(made, "pub_lab") != []
+    assert elements(changed, "publish4") == elements(made, "publish4") != []
 
 
 def test_a_service_is_reached_by_its_neighbours_through_the_router():
