@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Writes C(/etc/netns/NAME/resolv.conf) and C(/etc/netns/NAME/hosts) for one or more namespaces. C(ip netns exec
     NAME) shows them to what it runs as C(/etc/resolv.conf) and C(/etc/hosts).
-  - Needed because a namespace is not reached by the host's own resolver. On most hosts today F(/etc/resolv.conf) names
+  - Needed because a namespace is not reached by the host's own resolver. On most hosts today C(/etc/resolv.conf) names
     C(127.0.0.53), and inside a namespace nothing listens there.
   - C(resolv.conf) is written when O(nameservers), O(search) or O(options) is given. What is left out of the three keeps
     what the file says. C(hosts) is written when O(hosts) is given, and then holds these and the lines of localhost. The
@@ -69,6 +69,7 @@ options:
     choices: [present, absent]
     default: present
 notes:
+  - The task builds on no namespace and no interface, so check mode has nothing to assume.
   - The files outlive a reboot. They take effect for programs that are started afterwards.
   - Services started by systemd with C(NetworkNamespacePath=) do not see the files unless their unit binds them with
     C(BindReadOnlyPaths=).
