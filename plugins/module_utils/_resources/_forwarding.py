@@ -242,10 +242,13 @@ def switching(world: World, where: NamespaceRef, user: str, wanted: Wanted) -> S
         if kept.users:
             after[path] = kept
     left = _released(observed, {path: entry for path, entry in before.items() if path not in after})
+    # A switch may be on with another's global one alone; it is to outlast that.
+    alone = _released(observed, before)
     for path, value_wanted in wanted.values.items():
-        if path not in after and value(left, path) != value_wanted:
+        former = next((value(each, path) for each in (left, alone) if value(each, path) != value_wanted), None)
+        if path not in after and former is not None:
             along = tuple((other, old) for other, old in _along(left, path) if other not in after)
-            fresh = Entry(value(left, path), value_wanted, (), along)
+            fresh = Entry(former, value_wanted, (), along)
             after[path] = fresh.used_by(user, wanted.guards.get(path, ()))
     return Switching(where, user, before, {**before, **after}, after, observed)
 

@@ -171,10 +171,14 @@ def test_two_rule_sets_go_in_any_order_and_leave_the_host_as_it_was(first: str, 
     assert made.after.files[RECORD] is None
 
 
-def test_while_a_rule_set_needs_a_switch_the_going_of_another_leaves_it_on():
-    imagined = let_out(let_out(router(), 0, ip_forward="interface").after, 1, ip_forward="global").after
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_while_a_rule_set_needs_a_switch_the_going_of_another_leaves_it_on(order):
+    imagined, ways = router(), ("interface", "global")
+    for number in order:
+        imagined = let_out(imagined, number, ip_forward=ways[number]).after
     made = remove(imagined, 1)
     assert values_after(made) == switches("0", eth0="1", br0="1")
+    assert guarded(made) == ["eth0"]
     assert let_out(made.after, 0).operations == []
 
 
