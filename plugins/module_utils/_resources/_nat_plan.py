@@ -15,7 +15,7 @@ from .._errors import Problem
 from .._filtering import Flow
 from .._ruleset import Table
 from .._ruleset_changes import difference
-from .._values import IPAddress, IPNetwork, NamespaceRef
+from .._values import IPAddress, IPInterface, IPNetwork, NamespaceRef
 from .._world import TABLE_MAIN, NamespaceState, Need, NeedFirewall, NeedLinks, NeedTable, Route, World
 from . import _forwarding, _nat_blockers
 from ._forwarding import Wanted
@@ -130,21 +130,19 @@ class Nat:
         """The declared links, or those that hold an address in the sources or lead to them."""
         if self.inside is not None:
             return self.inside
-        found = [
-            link.name
-            for link in state.links.values()
-            for address in link.addresses
-            if any(overlap(address.ip.network, source) for source in self.sources)
-        ]
-        found += [
-            dev
+        taken = {"lo", *(name for version in VERSIONS for name in self.uplinks(state, version) or ())}
+        addresses = [(link.name, each.ip) for link in state.links.values() for each in link.addresses]
+        held = [name for name, ip in addresses if any(_within(ip, source) for source in self.sources)]
+        ways = [(name, ip.network) for name, ip in addresses]
+        ways += [
+            (dev, route.dst)
             for route in state.routes
             if route.kind == "unicast" and route.table == TABLE_MAIN and route.dst.prefixlen
-            if any(overlap(route.dst, source) for source in self.sources)
             for dev in route.devs
         ]
-        taken = {name for version in VERSIONS for name in self.uplinks(state, version) or ()}
-        return tuple(dict.fromkeys(name for name in found if name != "lo" and name not in taken))
+        free = [(name, network) for name, network in ways if name not in taken]
+        led = [name for source in self.sources for name in _leading(free, source)]
+        return tuple(dict.fromkeys(name for name in (*held, *led) if name not in taken))
 
     # What that comes to
 
@@ -237,3 +235,14 @@ class Nat:
 def _leads_on(route: Route, version: int) -> bool:
     """Whether packets of a family may leave by it for somewhere beyond the link."""
     return route.kind == "unicast" and route.dst.version == version and not route.dst.is_link_local
+
+
+def _within(ip: IPInterface, network: IPNetwork) -> bool:
+    return ip.version == network.version and ip.ip in network
+
+
+def _leading(ways: t.Sequence[tuple[str, IPNetwork]], source: IPNetwork) -> list[str]:
+    """The links by which the kernel reaches the source: of the ways to all of it, the most specific ones."""
+    meeting = [(name, network) for name, network in ways if overlap(network, source)]
+    longest = max((network.prefixlen for _name, network in meeting), default=0)
+    return [name for name, network in meeting if network.prefixlen >= min(longest, source.prefixlen)]

@@ -71,6 +71,14 @@ def test_inside_is_what_leads_to_the_sources():
     assert elements(plan("ns_nat", world(behind), **LAB, sources=["10.4.1.0/24"]), "inside") == ["v1"]
 
 
+def test_a_wider_network_elsewhere_does_not_lead_to_the_sources():
+    """Such as that of an office, which a tunnel leads to; into the lab it would have come as an inside link."""
+    routes = [route("10.0.0.0/8", "10.3.0.2", "v1"), route("10.1.9.0/25", "10.1.0.2", "br0")]
+    wider = router(link("v1", "veth", address("10.3.0.1/30")), link("v2", "veth", address("10.0.0.9/9")), routes=routes)
+    for sources in (["10.1.0.0/24"], ["10.1.0.0/25"], ["10.1.9.0/24"]):
+        assert elements(plan("ns_nat", world(wider), **LAB, sources=sources, uplink=["any"]), "inside") == ["br0"]
+
+
 def test_neither_loopback_nor_uplink_is_inside_for_its_address():
     host = router()
     host.links["lo"] = link("lo", "loopback", address("10.1.0.9/32"))
