@@ -63,12 +63,12 @@ class Entry:
 
     def used_by(self, user: str, guards: tuple[str, ...] | None) -> Entry:
         """With the user among its users; ``guards`` None: no longer among them."""
-        users = tuple(each for each in self.users if each != user or guards is not None)
-        others = tuple((each, links) for each, links in self.guards if each != user)
-        if guards is None:
-            return dataclasses.replace(self, users=users, guards=others)
-        users = users if user in users else (*users, user)
-        return dataclasses.replace(self, users=users, guards=(*others, (user, guards)) if guards else others)
+        users = tuple(each for each in self.users if each != user)
+        if guards is not None:
+            users = self.users if user in self.users else (*users, user)
+        # In its place, so that who runs again leaves the record as it is.
+        kept = {**dict(self.guards), user: guards or ()}
+        return dataclasses.replace(self, users=users, guards=tuple(each for each in kept.items() if each[1]))
 
 
 Entries = dict[str, Entry]

@@ -439,6 +439,16 @@ def test_where_it_can_t_all_do_with_a_warning_and_the_advertisements_are_kept():
     assert back == ["sysctl -w net/ipv6/conf/all/forwarding=0", "sysctl -w net/ipv6/conf/eth0/accept_ra=1"]
 
 
+@pytest.mark.parametrize("narrow", [True, False])
+def test_two_rule_sets_leave_each_other_nothing_to_do(narrow: bool):
+    """Where one switch is for all, the record says of each which uplinks to guard."""
+    truth = dual(narrow=narrow)
+    truth.namespaces[key("host")].links["br1"] = bridge("br1", address("fd00:2::1/64"))
+    second = {"name": "second", "sources": ["fd00:2::/64"]}
+    both = plan("ns_nat", plan("ns_nat", truth, **BOTH).after, **second).after
+    assert [plan("ns_nat", both, **options).operations for options in (BOTH, second, BOTH)] == [[], [], []]
+
+
 def test_global_keeps_the_advertisements_too_and_guards_nothing():
     made = plan("ns_nat", dual(), **BOTH, ip_forward="global")
     switched = [words for words in made.operations if words.startswith("sysctl") and "ipv6" in words]
