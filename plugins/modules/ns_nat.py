@@ -29,6 +29,8 @@ extends_documentation_fragment:
   - nslab.linux.attributes
   - nslab.linux.attributes.changes
   - nslab.linux.netns
+requirements:
+  - nf_tables in the kernel of the managed host; the command C(nft) is not needed
 options:
   name:
     description:
