@@ -213,19 +213,21 @@ def holders(table: Table | None) -> dict[str, str]:
     """Which rule set has which inside interface."""
     found = {} if table is None else {each.name: each for each in table.sets}
     elements = found["inside"].elements if "inside" in found else ()
-    return {str(element.key): owner(element.comment) or "?" for element in elements}
+    owned = ((str(element.key), owner(element.comment)) for element in elements)
+    return {link: name for link, name in owned if name is not None}
 
 
 def translated(table: Table | None) -> list[tuple[str, IPNetwork]]:
     """Which rule set translates which networks."""
-    return [
-        (owner(rule.comment) or "?", expression.network)
+    owned = [
+        (owner(rule.comment), expression.network)
         for chain in (() if table is None else table.chains)
         if chain.name.startswith("post_")
         for rule in chain.rules
         for expression in rule.expressions
         if isinstance(expression, AddressIn) and expression.side == "saddr"
     ]
+    return [(name, network) for name, network in owned if name is not None]
 
 
 def laid(
@@ -239,7 +241,12 @@ def laid(
     base_names = {"prerouting", "output", *(chain.name for chain in _BASE)}
     observed = table or Table(*NAT_TABLE)
     others = [chain for chain in observed.chains if chain.name not in own_chains | base_names]
-    elements = {each.name: [e for e in each.elements if owner(e.comment) != name] for each in observed.named}
+    own_sets = {*_SETS, *_MAPS, *_PUBLISH_MAPS}
+    # In these an element of nobody is drift, as a rule is in our chains.
+    elements = {
+        each.name: [e for e in each.elements if owner(e.comment) not in (None, name) or each.name not in own_sets]
+        for each in observed.named
+    }
     if rule_set is not None:
         others += rule_set.chains()
         for where, added in rule_set.elements().items():

@@ -185,20 +185,20 @@ def published(table: Table | None, owner: t.Callable[[str], str | None]) -> list
     """Which rule set has published what; ``owner`` reads its name from a comment."""
     if table is None:
         return []
-    found = []
+    found: list[tuple[str | None, Publish]] = []
     for version, name in MAP.items():
         for each in table.maps:
             for element in each.elements if each.name == name else ():
                 if isinstance(element.key, ProtocolPort) and isinstance(element.data, Endpoint):
                     ports = Ports(element.key.protocol, element.key.port, element.key.port, version)
                     whole = Publish(ports, element.data.address, element.data.port)
-                    found.append((owner(element.comment) or "?", whole))
+                    found.append((owner(element.comment), whole))
     for chain in table.chains:
         for rule in chain.rules:
             given = _read(rule)
             if given is not None:
-                found.append((owner(rule.comment) or "?", given))
-    return found
+                found.append((owner(rule.comment), given))
+    return [(name, each) for name, each in found if name is not None]
 
 
 def _read(rule: Rule) -> Publish | None:

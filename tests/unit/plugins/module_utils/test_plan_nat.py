@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import ipaddress
 import re
 
 import pytest
@@ -12,14 +14,19 @@ from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
 from ansible_collections.nslab.linux.plugins.module_utils._ruleset import (
     ACCEPT,
     DROP,
+    AddressIn,
     Chain,
     ConntrackState,
+    DestinationNat,
+    DestinationPort,
     Element,
     Hook,
     Interface,
+    Masquerade,
     Rule,
     Table,
     Unknown,
+    Verdict,
 )
 from ansible_collections.nslab.linux.plugins.module_utils._ruleset_text import element_text, rule_text
 from ansible_collections.nslab.linux.plugins.module_utils._world import ForeignTable
@@ -196,6 +203,33 @@ def test_chains_that_others_put_into_the_table_stay():
     made = plan("ns_nat", world(host), **LAB, sources=["10.1.0.0/24"])
     gone = plan("ns_nat", made.after, name="lab", state="absent")
     assert "of_somebody" in {chain.name for chain in table_after(gone).chains}
+
+
+def test_what_somebody_added_where_our_rules_are_goes_and_is_no_rule_set():
+    """Elements too, such as one that leads into our chain, which the kernel would not let go otherwise."""
+    options = {**LAB, "sources": ["10.1.0.0/24"], "publish": [{"port": "80-81", "to": "10.1.0.2"}]}
+    made = plan("ns_nat", world(router()), **options)
+    wanted, host = table_after(made), made.after.namespaces[key("host")]
+    target = DestinationNat(ipaddress.ip_address("10.1.0.9"))
+    added = {
+        "post_lab": Rule((AddressIn("saddr", ipaddress.ip_network("10.1.0.0/25")), Masquerade())),
+        "pub_lab": Rule((DestinationPort("tcp", 81, 90), target)),
+        "inside": Element("br0"),
+        "post_iif": Element("v1", Verdict("jump", "post_lab")),
+    }
+
+    def with_more(each):
+        more = (added[each.name],) if each.name in added else ()
+        if isinstance(each, Chain):
+            return dataclasses.replace(each, rules=(*each.rules, *more))
+        return dataclasses.replace(
+            each, elements=(*(e for e in each.elements if not more or e.key != more[0].key), *more)
+        )
+
+    parts = {name: tuple(map(with_more, getattr(wanted, name))) for name in ("chains", "sets", "maps")}
+    host.table = dataclasses.replace(wanted, **parts)
+    assert table_after(plan("ns_nat", made.after, **options)) == wanted
+    assert table_after(plan("ns_nat", made.after, **{**LAB, "state": "absent"})) is None
 
 
 def test_a_network_is_translated_by_one_rule_set():
