@@ -13,7 +13,7 @@ options: {}
 requirements:
   - Python 3.9 or later on the managed host
   - pyroute2 0.7.2 or later on the managed host (package C(python3-pyroute2) on Debian, Ubuntu, Fedora and openSUSE,
-    C(python-pyroute2) on Arch Linux, or C(pip install pyroute2))
+    C(python-pyroute2) on Arch Linux, C(py3-pyroute2) on Alpine Linux, or C(pip install pyroute2))
   - the capabilities CAP_NET_ADMIN and CAP_SYS_ADMIN on the managed host; C(become=true) gives them
 attributes:
   platform:
