@@ -14,7 +14,7 @@ from .._ruleset import Table
 from .._ruleset_changes import Change, difference
 from .._ruleset_text import script
 from .._values import IPNetwork, NamespaceRef
-from .._world import NamespaceState, World
+from .._world import TABLE_MAIN, NamespaceState, World
 from ._conntrack import FlushConntrack, PublishedPort, local_addresses
 from ._nat_rules import RuleSet, holders, overlap, owner, translated
 from ._place import place
@@ -116,18 +116,27 @@ def _translates(table: Table | None, name: str) -> object:
 
 
 def _networks(state: NamespaceState, name: str, before: Table | None) -> list[IPNetwork]:
-    """Those that the rule set had or has; where it names none, those of its inside links."""
+    """Those that the rule set had or has, and what else is on its inside links or behind them."""
     tables = (before, state.table)
-    found = [network for table in tables for holder, network in translated(table) if holder == name]
-    if not found:
-        links = {link for table in tables for link, holder in holders(table).items() if holder == name}
-        found = [
-            address.ip.network
-            for link in sorted(links & set(state.links))
-            for address in state.links[link].addresses
-            if not address.ip.ip.is_link_local
-        ]
-    return list(dict.fromkeys(found))
+    named = [network for table in tables for holder, network in translated(table) if holder == name]
+    links = {link for table in tables for link, holder in holders(table).items() if holder == name}
+    behind = [
+        address.ip.network for link in sorted(links & set(state.links)) for address in state.links[link].addresses
+    ]
+    behind += [
+        route.dst
+        for route in state.routes
+        if route.kind == "unicast" and route.table == TABLE_MAIN and route.dst.prefixlen and links & set(route.devs)
+    ]
+    found = list(dict.fromkeys(named))
+    for network in behind:
+        if not network.is_link_local and not any(_covers(each, network) for each in found):
+            found.append(network)
+    return found
+
+
+def _covers(wider: IPNetwork, network: IPNetwork) -> bool:
+    return overlap(wider, network) and wider.prefixlen <= network.prefixlen
 
 
 def published_by(table: Table | None, name: str) -> tuple[Publish, ...]:

@@ -393,6 +393,14 @@ def test_a_changed_port_flushes_its_own_flows_and_no_others():
     assert made.operations[-1].splitlines() == flushed
 
 
+@pytest.mark.parametrize("options", [{"inside": ["br0"]}, {"sources": ["10.1.0.0/24", "10.4.0.0/16"]}], ids=str)
+def test_what_is_behind_a_gateway_of_the_lab_is_flushed_too(options):
+    truth = world(router(routes=[route("10.4.0.0/16", "10.1.0.2", "br0"), route("10.4.5.0/24", "10.1.0.3", "br0")]))
+    before = plan("ns_nat", truth, **LAB, **options, mode="none", inbound="any").after
+    flushed = plan("ns_nat", before, **LAB, **options, mode="none").operations[-1]
+    assert re.findall(r"\$side (\S+) ", flushed) == ["10.1.0.0/24", "10.4.0.0/16"]
+
+
 def test_an_address_that_nobody_here_holds_is_warned_of():
     made = publishing({"port": "80", "to": "10.1.0.2", "address": "192.0.2.77"}, mode="snat", to_source=["192.0.2.78"])
     assert ["192.0.2.77" in text for text in made.warnings] == [False, True]
