@@ -173,6 +173,8 @@ def test_a_host_that_lives_by_router_advertisements_keeps_its_route(lab: Host) -
         return bool(lab.sh(host_has))
 
     lab.wait_for(advertised)
+    # The kernel turns this off along with the switch of all links.
+    lab.sh("echo 1 > /proc/sys/net/ipv6/conf/to-red/force_forwarding")
     options = {"name": "lab", "sources": SOURCES, "ip_forward": "global"}
     assert any("accept_ra is set to 2" in warning for warning in lab.check("ns_nat", **options).warnings)
     lab.changed("ns_nat", **options)
@@ -182,6 +184,7 @@ def test_a_host_that_lives_by_router_advertisements_keeps_its_route(lab: Host) -
     assert lab.sh(host_has)
     assert lab.sysctl("net/ipv6/conf/all/forwarding") == "0"
     assert lab.sysctl("net/ipv6/conf/uplink/accept_ra") == "1"
+    assert lab.sysctl("net/ipv6/conf/to-red/force_forwarding") == "1"
 
 
 @pytest.mark.once

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: nslab contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sysctls of a network namespace. Source: sysctl(8), Documentation/networking/ip-sysctl.rst, net/ipv4/devinet.c."""
+"""Sysctls of a network namespace.
+
+Source: sysctl(8), Documentation/networking/ip-sysctl.rst, net/ipv4/devinet.c, net/ipv6/addrconf.c.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ if t.TYPE_CHECKING:
     from .._kernel._kernel import Kernel
 
 _GLOBAL = re.compile(r"net/ipv(4)/ip_forward\Z|net/ipv([46])/conf/all/forwarding\Z")
+_FORCED = re.compile(r"net/ipv6/conf/(?!all/|default/)[^/]+/force_forwarding\Z")
 _ACCEPT_REDIRECTS = "net/ipv4/conf/all/accept_redirects"
 
 
@@ -57,6 +61,8 @@ class SetSysctl(Call):
             return []
         known = re.compile(rf"net/ipv{version}/conf/[^/]+/forwarding\Z|net/ipv{version}/ip_forward\Z")
         found = [(path, self.value) for path in state.sysctls if known.match(path)]
+        if version == 6 and self.value == "0":
+            found += [(path, "0") for path in state.sysctls if _FORCED.match(path)]
         if version == 4 and _ACCEPT_REDIRECTS in state.sysctls:
             found.append((_ACCEPT_REDIRECTS, "0" if self.value != "0" else "1"))
         return found

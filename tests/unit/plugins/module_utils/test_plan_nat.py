@@ -491,6 +491,23 @@ def test_two_rule_sets_leave_each_other_nothing_to_do(narrow: bool):
     assert [plan("ns_nat", both, **options).operations for options in (BOTH, second, BOTH)] == [[], [], []]
 
 
+def test_who_forwards_ipv6_by_link_does_so_when_who_had_all_forward_goes():
+    """The kernel turns off the switch of each link along with the global one."""
+    truth = dual(**{"net/ipv6/conf/br7/force_forwarding": "1"})
+    truth.namespaces[key("host")].links["br1"] = bridge("br1", address("fd00:2::1/64"))
+    first = plan("ns_nat", truth, **BOTH, ip_forward="global").after
+    both = plan("ns_nat", first, name="second", sources=["fd00:2::/64"], uplink=["eth0"]).after
+    gone = plan("ns_nat", both, name="lab", state="absent")
+    switched = [words for words in gone.operations if words.startswith("sysctl") and "ipv6" in words]
+    assert switched == [
+        "sysctl -w net/ipv6/conf/all/forwarding=0",
+        "sysctl -w net/ipv6/conf/br7/force_forwarding=1",
+        "sysctl -w net/ipv6/conf/eth0/accept_ra=1",
+        "sysctl -w net/ipv6/conf/br1/force_forwarding=1",
+        "sysctl -w net/ipv6/conf/eth0/force_forwarding=1",
+    ]
+
+
 def test_global_keeps_the_advertisements_too_and_guards_nothing():
     made = plan("ns_nat", dual(), **BOTH, ip_forward="global")
     switched = [words for words in made.operations if words.startswith("sysctl") and "ipv6" in words]
