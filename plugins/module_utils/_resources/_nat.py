@@ -122,7 +122,11 @@ def _publish(options: t.Iterable[t.Mapping[str, t.Any]], sources: t.Sequence[IPN
 
 def _report(world: World, nat: Nat) -> dict[str, object] | None:
     state = world.at(nat.where)
-    if state is None or state.table is None or nat.name not in holders(state.table).values():
+    if state is None or state.table is None:
+        return None
+    rules = _rules(state.table, nat.name)
+    # In check mode it may have rules, and its inside links be yet to come.
+    if not rules and nat.name not in holders(state.table).values():
         return None
     spoken = nat.versions(state)
     rule_set = RuleSet(nat.name, nat.inside_of(state), (), nat.established_only, nat.published(state))
@@ -132,7 +136,7 @@ def _report(world: World, nat: Nat) -> dict[str, object] | None:
             f"ipv{version}": list(nat.uplinks(state, version) or ()) if version in spoken else []
             for version in VERSIONS
         },
-        "rules": _rules(state.table, nat.name),
+        "rules": rules,
         "sysctls": {path: _forwarding.value(state, path) for path in wanted.values},
         "blockers": _nat_blockers.shown(_nat_blockers.find(state, nat.flows(state, rule_set))),
     }

@@ -100,6 +100,7 @@ def test_nobody_inside_is_an_error_but_in_check_mode_somebody_may_be_coming():
         plan("ns_nat", world(router()), **LAB, sources=["10.7.0.0/24"])
     made = plan("ns_nat", world(router()), check=True, **LAB, sources=["10.7.0.0/24"])
     assert len(made.warnings) == 1
+    assert made.report["nat"]["uplink"]["ipv4"] == ["eth0"] and len(masquerading(made)) == 1
 
 
 def test_an_inside_link_that_is_declared_has_to_be_there():
