@@ -50,10 +50,11 @@ RUNNING: set[subprocess.Popen[bytes]] = set()
 
 # The longest first, so that none of them is left to run alone at the end.
 ORDER = [
-    "playbooks",
     "kernel",
-    "sanity",
+    "roles",
+    "playbooks",
     "examples",
+    "sanity",
     "kernel-oldest",
     "integration-3.9",
     "integration",

@@ -284,10 +284,6 @@ def test_malformed_sources(furnished: Host, source: str) -> None:
     furnished.refuse("ns_nat", "", name="x", sources=[source], uplink=["v1"])
 
 
-def test_sources_of_ipv6_are_refused_for_now(furnished: Host) -> None:
-    furnished.refuse("ns_nat", "ipv4", name="x", sources=["fd00::/64"], uplink=["v1"])
-
-
 # Parents
 
 

@@ -57,7 +57,7 @@ def lab(host: Host, make_outside: Make) -> Host:
 
 def fetched(host: Host, url: str) -> dict[str, str | None]:
     """As which client each namespace is seen by the server; None where it gets no page."""
-    return {netns: host.fetch(url, netns) for netns in ("outside", "host", "blue", "red")}
+    return {netns: host.fetch(url, netns, patience=5) for netns in ("outside", "host", "blue", "red")}
 
 
 def datagram(netns: str, port: int, source_port: int = 0) -> str | None:

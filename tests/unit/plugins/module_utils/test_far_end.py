@@ -30,7 +30,9 @@ def test_a_request_tells_which_probe_and_which_attempt_it_is():
 
 
 @pytest.mark.parametrize(
-    "data", [b"", request(SECRET, 1, 1)[:-1], request(SECRET, 1, 1) + b"x", request(ANOTHER, 1, 1)]
+    "data",
+    [b"", request(SECRET, 1, 1)[:-1], request(SECRET, 1, 1) + b"x", request(ANOTHER, 1, 1)],
+    ids=["nothing", "a byte less", "a byte more", "another task's"],
 )
 def test_nobody_else_is_taken_for_a_probe_of_this_task(data):
     assert read_request(data, SECRET) is None
