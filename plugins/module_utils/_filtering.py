@@ -15,6 +15,7 @@ import enum
 import typing as t
 
 from ._ruleset import (
+    PARTIAL,
     AddressIn,
     Chain,
     ConntrackState,
@@ -38,8 +39,6 @@ from ._ruleset_text import rule_text
 from ._values import IPNetwork
 
 NEW, ESTABLISHED = "new", "established"
-# What the readers call tests of a part of a flow that they have no word for.
-_PARTIAL = frozenset(("port", "protocol", "fragment"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,7 +218,7 @@ class _Walk:
         if isinstance(expression, DestinationPort):
             return _Match.SOME
         if isinstance(expression, Unknown):
-            return _Match.SOME if expression.kind in _PARTIAL else _Match.UNKNOWN
+            return _Match.SOME if expression.kind in PARTIAL else _Match.UNKNOWN
         return _Match.ALL  # translations, which end no way in a filter chain
 
     def _interface(self, test: Interface | InterfacePrefix | InterfaceIn) -> _Match:

@@ -197,6 +197,10 @@ class Unknown:
     raw: bytes
 
 
+# Kinds of Unknown that only some packets of any flow pass.
+PORT, PROTOCOL, FRAGMENT = "port", "protocol", "fragment"
+PARTIAL = frozenset((PORT, PROTOCOL, FRAGMENT))
+
 Expression = Union[
     Interface, InterfacePrefix, InterfaceIn, InterfaceVerdict, NetworkProtocol, AddressIn, TransportProtocol, DestinationPort,
     ConntrackState, DestinationWasTranslated, DestinationIsLocal,

@@ -17,6 +17,8 @@ import sys
 import typing as t
 
 from .._ruleset import (
+    PORT,
+    PROTOCOL,
     AddressIn,
     ConntrackState,
     Expression,
@@ -45,7 +47,7 @@ from ._nft_expressions import (
 )
 from ._nft_recognise import _recognise
 from ._nft_steps import fast_step
-from ._xt_words import PORT, match_words, target_words
+from ._xt_words import match_words, target_words
 
 Word = tuple[Expression, ...]
 _IGNORED = frozenset(("counter", "log", "last", "notrack", "flow_offload"))
@@ -57,7 +59,6 @@ _INDEXES = {4: "iifname", 5: "oifname"}  # `iif` and `oif`, which compare the nu
 _NAMES = {number: word for word, number in META.items() if word.endswith("name")}
 _PROTOCOL_OFFSETS = {4: 9, 6: 6}
 _PROTOCOL_NAMES = {**{number: name for name, number in PROTOCOLS.items()}, 1: "icmp", 58: "ipv6-icmp"}
-PROTOCOL = "protocol"
 _VERDICTS = {0: "drop", 1: "accept", 3: "queue", -3: "jump", -4: "goto", -5: "return"}
 _ALL_CLEAR = step("cmp", sreg=1, op=EQ, data=bytes(4))
 _MOST_RULES = 1024  # that a rule may come to when its sets are written out

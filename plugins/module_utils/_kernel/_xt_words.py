@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-from .._ruleset import ConntrackState, DestinationWasTranslated, Expression, Reject, Unknown, Verdict
+from .._ruleset import PORT, ConntrackState, DestinationWasTranslated, Expression, Reject, Unknown, Verdict
 
 # XT_CONNTRACK_STATE_BIT of each state, and what of match_flags says that only the state is tested (in two ways).
 _STATE_BITS = {"invalid": 1, "established": 2, "related": 4, "new": 8, "untracked": 256}
@@ -18,8 +18,7 @@ _STATE, _STATE_ALIAS = 1, 1 << 13
 _CONNTRACK_FLAGS = struct.Struct("=HHHH")  # match_flags, invert_flags, state_mask, status_mask
 _CONNTRACK_FLAGS_OFFSET = 146
 
-# Tests of a port or the like, which only some packets of any flow pass; a protocol is always tested beside them.
-PORT = "port"
+# Tests of a port or the like; a protocol is always tested beside them.
 _PORT_MATCHES = frozenset(("tcp", "udp", "udplite", "sctp", "dccp", "multiport", "icmp", "icmp6", "esp", "ah"))
 # Targets after which the packet goes on to the next rule.
 _PASSING = frozenset(

@@ -19,6 +19,8 @@ import struct
 import typing as t
 
 from .._ruleset import (
+    FRAGMENT,
+    PROTOCOL,
     AddressIn,
     Chain,
     Expression,
@@ -32,7 +34,7 @@ from .._ruleset import (
     Unknown,
     Verdict,
 )
-from ._nft_words import _PROTOCOL_NAMES, PROTOCOL
+from ._nft_words import _PROTOCOL_NAMES
 from ._refusal import KernelRefused
 from ._xt_words import match_words, target_words
 
@@ -210,7 +212,7 @@ class _Blob:
         elif protocol:
             yield TransportProtocol(_PROTOCOL_NAMES.get(protocol, str(protocol)))
         if layout.version == 4 and data[offset + layout.flags] & 0x01:
-            yield Unknown("fragment", bytes((inverted & _FRAGMENT,)))
+            yield Unknown(FRAGMENT, bytes((inverted & _FRAGMENT,)))
 
 
 def _interface(direction: str, name: bytes, mask: bytes, equal: bool) -> Expression:
