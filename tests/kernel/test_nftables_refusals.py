@@ -136,7 +136,7 @@ def test_a_transaction_that_is_larger_than_an_ordinary_user_may_send_is_told():
     largest = max((message for change in difference(None, filled) for message in room._encode(change, 1)), key=len)
 
     def send(count: int) -> None:
-        with contextlib.closing(room._Nfnetlink()) as kernel:
+        with contextlib.closing(room.Nfnetlink()) as kernel:
             kernel.transaction([largest] * count)
 
     assert in_a_user_namespace(lambda: make(filled)) == "done"

@@ -16,7 +16,7 @@ import typing as t
 from contextlib import closing
 
 from .._values import IPAddress, IPNetwork
-from ._decode import _attributes as attributes
+from ._decode import read_attributes
 from ._netlink import Netlink
 from ._refusal import KernelRefused
 
@@ -69,7 +69,7 @@ def _flush(kernel: Netlink, version: int, networks: t.Iterable[IPNetwork], publi
     chosen = _Choice(version, networks, published)
     family = _FAMILIES[version]
     entries = kernel.dump(_message(_GET, family), NLM_F_DUMP)
-    found = [entry for entry in (attributes(data, _HEADER.size) for data in entries) if chosen.has(entry)]
+    found = [entry for entry in (read_attributes(data, _HEADER.size) for data in entries) if chosen.has(entry)]
     answers = kernel.request([_message(_DELETE, family, _identity(entry)) for entry in found])
     for refused in answers:
         if refused is not None and refused.errno != errno.ENOENT:
@@ -92,11 +92,11 @@ class _Choice:
         ]
 
     def has(self, entry: t.Mapping[int, bytes]) -> bool:
-        original = attributes(entry.get(CTA_TUPLE_ORIG, b""))
-        addresses = attributes(original.get(CTA_TUPLE_IP, b""))
-        if self._published and self._is_published(addresses, attributes(original.get(CTA_TUPLE_PROTO, b""))):
+        original = read_attributes(entry.get(CTA_TUPLE_ORIG, b""))
+        addresses = read_attributes(original.get(CTA_TUPLE_IP, b""))
+        if self._published and self._is_published(addresses, read_attributes(original.get(CTA_TUPLE_PROTO, b""))):
             return True
-        reply = attributes(attributes(entry.get(CTA_TUPLE_REPLY, b"")).get(CTA_TUPLE_IP, b""))
+        reply = read_attributes(read_attributes(entry.get(CTA_TUPLE_REPLY, b"")).get(CTA_TUPLE_IP, b""))
         numbers = {
             int.from_bytes(each[side], "big") for each in (addresses, reply) for side in self._sides if side in each
         }

@@ -58,7 +58,7 @@ _CACHEINFO = struct.Struct("=IIII")
 Attributes = dict[int, bytes]
 
 
-def _attributes(data: bytes, offset: int = 0) -> Attributes:
+def read_attributes(data: bytes, offset: int = 0) -> Attributes:
     """Attributes by type, nested and byte order flags cut off; of several of one type the last."""
     found: Attributes = {}
     end = len(data)
@@ -98,13 +98,13 @@ def decode_links(dump: t.Iterable[bytes]) -> list[Link]:
     for data in dump:
         family, _type, index, flags, _change = _LINK.unpack_from(data, NLMSG_HEADER)
         if family == 0:  # AF_BRIDGE repeats the ports
-            found.append((index, flags, _attributes(data, NLMSG_HEADER + _LINK.size)))
+            found.append((index, flags, read_attributes(data, NLMSG_HEADER + _LINK.size)))
     names = {index: _text(attributes[IFLA_IFNAME]) for index, _flags, attributes in found}
     return [_link(index, flags, attributes, names) for index, flags, attributes in found]
 
 
 def _link(index: int, flags: int, attributes: Attributes, names: t.Mapping[int, str | None]) -> Link:
-    info = _attributes(attributes.get(IFLA_LINKINFO, b""))
+    info = read_attributes(attributes.get(IFLA_LINKINFO, b""))
     kind = _text(info.get(IFLA_INFO_KIND))
     if kind is None and flags & IFF_LOOPBACK:
         kind = "loopback"
@@ -121,7 +121,7 @@ def _link(index: int, flags: int, attributes: Attributes, names: t.Mapping[int, 
         promisc=bool(flags & IFF_PROMISC),
         state=OPERSTATES[attributes.get(IFLA_OPERSTATE, b"\0")[0]],
         master=names.get(_number(attributes, IFLA_MASTER) or 0),
-        bridge=_bridge(_attributes(info.get(IFLA_INFO_DATA, b""))) if kind == "bridge" else None,
+        bridge=_bridge(read_attributes(info.get(IFLA_INFO_DATA, b""))) if kind == "bridge" else None,
         peer_index=_number(attributes, IFLA_LINK) if veth else None,
         peer_nsid=_nsid(attributes, IFLA_LINK_NETNSID) if veth else None,
         altnames=_altnames(attributes.get(IFLA_PROP_LIST)),
@@ -155,7 +155,7 @@ def decode_addresses(dump: t.Iterable[bytes]) -> dict[int, list[Address]]:
         family, prefix, flags, scope, index = _ADDRESS.unpack_from(data, NLMSG_HEADER)
         if family not in (_AF_INET, _AF_INET6):
             continue
-        attributes = _attributes(data, NLMSG_HEADER + _ADDRESS.size)
+        attributes = read_attributes(data, NLMSG_HEADER + _ADDRESS.size)
         remote = attributes[IFA_ADDRESS]
         local = attributes.get(IFA_LOCAL, remote)
         wide = _number(attributes, IFA_FLAGS)
@@ -188,7 +188,7 @@ def decode_routes(dump: t.Iterable[bytes], names: t.Mapping[int, str]) -> list[R
         own = table == TABLE_LOCAL and protocol == PROTO_KERNEL
         if family not in (_AF_INET, _AF_INET6) or own or flags & RTM_F_CLONED:
             continue
-        attributes = _attributes(data, NLMSG_HEADER + _ROUTE.size)
+        attributes = read_attributes(data, NLMSG_HEADER + _ROUTE.size)
         dst = attributes.get(RTA_DST)
         name = ROUTE_KINDS[kind] if kind < len(ROUTE_KINDS) else str(kind)
         route = Route(
@@ -221,7 +221,7 @@ def _nexthops(data: bytes, names: t.Mapping[int, str]) -> t.Iterator[Nexthop]:
         length, flags, hops, index = _NEXTHOP.unpack_from(data, offset)
         if length < _NEXTHOP.size:
             return
-        attributes = _attributes(data[offset + _NEXTHOP.size : offset + length])
+        attributes = read_attributes(data[offset + _NEXTHOP.size : offset + length])
         yield Nexthop(_gateway(attributes), names.get(index), hops + 1, bool(flags & RTNH_F_ONLINK))
         offset += (length + 3) & ~3
 
@@ -229,14 +229,14 @@ def _nexthops(data: bytes, names: t.Mapping[int, str]) -> t.Iterator[Nexthop]:
 def _metrics(nested: bytes | None) -> tuple[tuple[str, int], ...]:
     if nested is None:
         return ()
-    found = _attributes(nested)
+    found = read_attributes(nested)
     known = [(ROUTE_METRICS[kind], kind) for kind in found if 0 < kind < len(ROUTE_METRICS)]
     return tuple(sorted((name, _number(found, kind) or 0) for name, kind in known))
 
 
 def decode_nsid(data: bytes) -> int | None:
     """The answer to RTM_GETNSID; None where the one namespace has no id for the other."""
-    return _nsid(_attributes(data, NLMSG_HEADER + 4), NETNSA_NSID)
+    return _nsid(read_attributes(data, NLMSG_HEADER + 4), NETNSA_NSID)
 
 
 def _nsid(attributes: Attributes, kind: int) -> int | None:

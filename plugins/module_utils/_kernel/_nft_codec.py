@@ -63,7 +63,7 @@ _LAYOUTS: dict[str, dict[int, tuple[str, str]]] = {
     "expression": {1: ("name", "asciiz"), 2: ("data", "cdata")},
 }  # fmt: skip
 # The attributes of each expression; those called data, mask, xor, from and to are nested once more.
-_EXPRESSIONS: dict[str, tuple[str, ...]] = {
+EXPRESSIONS: dict[str, tuple[str, ...]] = {
     "bitwise": ("sreg", "dreg", "len", "mask", "xor", "op"),
     "cmp": ("sreg", "op", "data"),
     "ct": ("dreg", "key"),
@@ -77,7 +77,7 @@ _EXPRESSIONS: dict[str, tuple[str, ...]] = {
     "range": ("sreg", "op", "from", "to"),
     "reject": ("type", "code"),
 }
-_NESTED = frozenset(("data", "mask", "xor", "from", "to"))
+NESTED = frozenset(("data", "mask", "xor", "from", "to"))
 
 VerdictData = tuple[int, str]
 Value = t.Union[int, str, bytes, VerdictData]
@@ -120,14 +120,14 @@ def _nla_map(layout: str) -> tuple[tuple[int, str, str, int], ...]:
     """Numbers that we have no name for are kept as bytes, so that nothing read is lost."""
     known = _LAYOUTS.get(layout)
     if known is None:
-        known = {number: (name, _kind(layout, name)) for number, name in enumerate(_EXPRESSIONS[layout], 1)}
+        known = {number: (name, _kind(layout, name)) for number, name in enumerate(EXPRESSIONS[layout], 1)}
     named = {number: (f"attribute {number}", "cdata") for number in range(1, _MAX_ATTRIBUTE)}
     named.update(known)
     return tuple((number, name, kind, 0) for number, (name, kind) in named.items())
 
 
 def _kind(expression: str, name: str) -> str:
-    if name in _NESTED:
+    if name in NESTED:
         return "cdata"
     if name == "set":
         return "asciiz"
@@ -199,7 +199,7 @@ def decode_list(payload: bytes) -> list[bytes]:
 
 @lru_cache(maxsize=4096)
 def encode_step(one: Step) -> bytes:
-    data = _pack(one.name, [(name, _pack_data(value) if name in _NESTED else value) for name, value in one.fields])
+    data = _pack(one.name, [(name, _pack_data(value) if name in NESTED else value) for name, value in one.fields])
     return _pack("expression", [("name", one.name), ("data", data)])
 
 
@@ -208,10 +208,10 @@ def decode_step(payload: bytes) -> Step:
     """The expression; one that we have no use for has its name and no attributes."""
     outer = dict(_unpack("expression", payload))
     name = outer["name"]
-    if name not in _EXPRESSIONS:
+    if name not in EXPRESSIONS:
         return Step(name, ())
     inner = _unpack(name, outer.get("data", b""))
-    return Step(name, tuple((field, unpack_data(value) if field in _NESTED else value) for field, value in inner))
+    return Step(name, tuple((field, unpack_data(value) if field in NESTED else value) for field, value in inner))
 
 
 def _pack_data(value: Value) -> bytes:

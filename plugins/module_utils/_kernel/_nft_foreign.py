@@ -20,13 +20,13 @@ from ._netlink import Netlink
 from ._nft_steps import RawRule, raw_rule
 from ._nft_words import rules, spanned
 from ._nftables import (
-    _DORMANT,
-    _FAMILIES,
-    _READ_TRIES,
-    _VERSIONS,
+    DORMANT,
+    FAMILIES,
     NLM_F_DUMP,
-    _decode_hook,
-    _Nfnetlink,
+    READ_TRIES,
+    VERSIONS,
+    Nfnetlink,
+    read_hook,
 )
 from ._refusal import KernelRefused
 
@@ -44,11 +44,11 @@ def read_forwarding(own_family: str, own_name: str) -> tuple[Table, ...]:
     :raises KernelRefused: they can't be read, or kept changing.
     """
     try:
-        kernel = _Nfnetlink()
+        kernel = Nfnetlink()
     except KernelRefused:  # a kernel without netfilter's netlink has no such tables
         return ()
     with closing(kernel):
-        for _attempt in range(_READ_TRIES):
+        for _attempt in range(READ_TRIES):
             survey = _Survey(kernel)
             try:
                 found = survey.tables(own_family, own_name)
@@ -72,10 +72,10 @@ class _Survey:
 
     def tables(self, own_family: str, own_name: str) -> tuple[Table, ...]:
         found = []
-        for family in _FAMILIES:
+        for family in FAMILIES:
             chains: dict[str, list[Chain]] = {}
             for shown in self.dump(family, codec.CHAIN, "chain"):
-                chains.setdefault(shown["table"], []).append(Chain(shown["name"], (), _decode_hook(shown)))
+                chains.setdefault(shown["table"], []).append(Chain(shown["name"], (), read_hook(shown)))
             for name, its_chains in chains.items():
                 if (family, name) != (own_family, own_name) and any(_filters(chain) for chain in its_chains):
                     found.append(self._table(family, name, its_chains))
@@ -83,7 +83,7 @@ class _Survey:
 
     def _table(self, family: str, name: str, chains: t.Sequence[Chain]) -> Table:
         dormant = any(
-            shown["name"] == name and shown.get("flags", 0) & _DORMANT
+            shown["name"] == name and shown.get("flags", 0) & DORMANT
             for shown in self.dump(family, codec.TABLE, "table")
         )
         sets = _Sets(self, family, name)
@@ -94,7 +94,7 @@ class _Survey:
         while waiting:
             chain = waiting.pop()
             if chain.name not in reached:
-                version = _VERSIONS.get(family)
+                version = VERSIONS.get(family)
                 words = [each for one in raw.get(chain.name, ()) for each in rules(one.expressions, version, sets)]
                 reached[chain.name] = dataclasses.replace(chain, rules=tuple(map(Rule, words)))
                 targets = {getattr(word, "chain", "") for rule in words for word in rule}
@@ -103,7 +103,7 @@ class _Survey:
 
     def _rules(self, family: str, table: str) -> dict[str, list[RawRule]]:
         found: dict[str, list[RawRule]] = {}
-        request = codec.encode(codec.RULE + codec.DUMP, _FAMILIES[family], 0, "rule", (("table", table),))
+        request = codec.encode(codec.RULE + codec.DUMP, FAMILIES[family], 0, "rule", (("table", table),))
         for message in self._kernel.dump(request, NLM_F_DUMP):
             rule = raw_rule(message)
             self.generations.add(rule.generation)
@@ -112,7 +112,7 @@ class _Survey:
         return found
 
     def dump(self, family: str, kind: int, layout: str, **named: str) -> list[dict[str, t.Any]]:
-        request = codec.encode(kind + codec.DUMP, _FAMILIES[family], 0, layout, tuple(named.items()))
+        request = codec.encode(kind + codec.DUMP, FAMILIES[family], 0, layout, tuple(named.items()))
         messages = [codec.decode(layout, data) for data in self._kernel.dump(request, NLM_F_DUMP)]
         self.generations.update(message.generation for message in messages)
         return [message.attributes for message in messages]

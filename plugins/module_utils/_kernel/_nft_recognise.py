@@ -65,7 +65,7 @@ def decode_expressions(raw: t.Sequence[bytes], version: t.Optional[int] = None) 
     found: list[Expression] = []
     position = 0
     while position < len(steps):
-        expression, length = _recognise(steps[position:], _network(found, version), _transport(found))
+        expression, length = recognise(steps[position:], _network(found, version), _transport(found))
         found.append(expression or Unknown(steps[position].name, raw[position]))
         position += length
     return tuple(found)
@@ -86,7 +86,7 @@ def _transport(found: t.Iterable[Expression]) -> t.Optional[str]:
     return tested[-1] if tested else None
 
 
-def _recognise(
+def recognise(
     steps: t.Sequence[Step], network: t.Optional[int], transport: t.Optional[str]
 ) -> tuple[t.Optional[Expression], int]:
     """The word that begins here if it is one of ours, and how many steps it takes."""

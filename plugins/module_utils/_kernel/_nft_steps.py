@@ -14,8 +14,8 @@ import struct
 import typing as t
 from functools import lru_cache
 
-from ._decode import _attributes as attributes
-from ._nft_codec import _EXPRESSIONS, _NESTED, Step, Value
+from ._decode import read_attributes
+from ._nft_codec import EXPRESSIONS, NESTED, Step, Value
 
 NFGEN_HEADER = 20  # nlmsghdr and nfgenmsg
 _RULE_TABLE, _RULE_CHAIN, _RULE_EXPRESSIONS = 1, 2, 4
@@ -35,7 +35,7 @@ class RawRule(t.NamedTuple):
 
 
 def raw_rule(message: bytes) -> RawRule:
-    shown = attributes(message, NFGEN_HEADER)
+    shown = read_attributes(message, NFGEN_HEADER)
     (generation,) = struct.unpack_from("!H", message, NFGEN_HEADER - 2)
     expressions = tuple(items(shown.get(_RULE_EXPRESSIONS, b"")))
     return RawRule(generation, _text(shown[_RULE_TABLE]), _text(shown[_RULE_CHAIN]), expressions)
@@ -55,12 +55,12 @@ def items(data: bytes) -> t.Iterator[bytes]:
 @lru_cache(maxsize=4096)
 def fast_step(raw: bytes) -> Step:
     """As `decode_step`, and with the name, revision and info of what iptables-nft wrote."""
-    outer = attributes(raw)
+    outer = read_attributes(raw)
     name = _text(outer[_NAME])
-    inner = attributes(outer.get(_DATA, b""))
+    inner = read_attributes(outer.get(_DATA, b""))
     if name in XT:
         return Step(name, (("name", _text(inner[1])), ("revision", _number(inner.get(2))), ("info", inner.get(3, b""))))
-    known = _EXPRESSIONS.get(name, ())
+    known = EXPRESSIONS.get(name, ())
     fields = [
         (known[kind - 1], _value(name, known[kind - 1], data)) for kind, data in inner.items() if kind <= len(known)
     ]
@@ -68,7 +68,7 @@ def fast_step(raw: bytes) -> Step:
 
 
 def _value(expression: str, field: str, data: bytes) -> Value:
-    if field in _NESTED:
+    if field in NESTED:
         return _data(data)
     if field == "set":
         return _text(data)
@@ -76,9 +76,9 @@ def _value(expression: str, field: str, data: bytes) -> Value:
 
 
 def _data(payload: bytes) -> Value:
-    shown = attributes(payload)
+    shown = read_attributes(payload)
     if _VERDICT in shown:
-        verdict = attributes(shown[_VERDICT])
+        verdict = read_attributes(shown[_VERDICT])
         return int(struct.unpack("!i", verdict[1])[0]), _text(verdict.get(2, b""))
     return shown.get(_VALUE, b"")
 

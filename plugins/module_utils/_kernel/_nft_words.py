@@ -45,7 +45,7 @@ from ._nft_expressions import (
     STATES,
     TRANSPORT_HEADER,
 )
-from ._nft_recognise import _recognise
+from ._nft_recognise import recognise
 from ._nft_steps import fast_step
 from ._xt_words import match_words, target_words
 
@@ -58,7 +58,7 @@ _TESTS = frozenset(("bitwise", "byteorder", "cmp", "range", "lookup"))
 _INDEXES = {4: "iifname", 5: "oifname"}  # `iif` and `oif`, which compare the number of the link
 _NAMES = {number: word for word, number in META.items() if word.endswith("name")}
 _PROTOCOL_OFFSETS = {4: 9, 6: 6}
-_PROTOCOL_NAMES = {**{number: name for name, number in PROTOCOLS.items()}, 1: "icmp", 58: "ipv6-icmp"}
+PROTOCOL_NAMES = {**{number: name for name, number in PROTOCOLS.items()}, 1: "icmp", 58: "ipv6-icmp"}
 _VERDICTS = {0: "drop", 1: "accept", 3: "queue", -3: "jump", -4: "goto", -5: "return"}
 _ALL_CLEAR = step("cmp", sreg=1, op=EQ, data=bytes(4))
 _MOST_RULES = 1024  # that a rule may come to when its sets are written out
@@ -122,7 +122,7 @@ def _words(
     if name == "immediate":
         return [(Unknown(name, raw[0]),)], 1
     if not any(one.name == "lookup" for one in steps[1:2]):  # sets are written out
-        expression, length = _recognise(steps, network, None)
+        expression, length = recognise(steps, network, None)
         if expression is not None:
             return [(expression,)], length
     length = 1 + len(list(itertools.takewhile(lambda one: one.name in _TESTS, steps[1:])))
@@ -237,7 +237,7 @@ def _other_states(test: ConntrackState) -> ConntrackState:
 
 def _protocol(tests: t.Sequence[Step], data: bytes) -> t.Optional[Expression]:
     if len(tests) == 1 and tests[0].name == "cmp" and dict(tests[0].fields)["op"] == EQ:
-        return TransportProtocol(_PROTOCOL_NAMES.get(data[0], str(data[0])))
+        return TransportProtocol(PROTOCOL_NAMES.get(data[0], str(data[0])))
     return Unknown(PROTOCOL, data)
 
 

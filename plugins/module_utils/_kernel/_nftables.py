@@ -38,22 +38,22 @@ NLM_F_DUMP, NLM_F_CREATE, NLM_F_APPEND = 0x300, 0x400, 0x800
 SO_SNDBUFFORCE = 32
 _SEND_BYTES = 1 << 18
 
-_FAMILIES = {"inet": 1, "ip": 2, "ip6": 10}
-_VERSIONS = {"ip": 4, "ip6": 6}
+FAMILIES = {"inet": 1, "ip": 2, "ip6": 10}
+VERSIONS = {"ip": 4, "ip6": 6}
 _HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 _POLICIES = ("drop", "accept")
-_DORMANT = 1
-_READ_TRIES = 10
+DORMANT = 1
+READ_TRIES = 10
 
 
 def read_table(family: str, name: str) -> t.Optional[Table]:
     """The table as it stands; None where there is none, which is so on a kernel without nf_tables too."""
     try:
-        kernel = _Nfnetlink()
+        kernel = Nfnetlink()
     except KernelRefused:
         return None
     with closing(kernel):
-        for _attempt in range(_READ_TRIES):
+        for _attempt in range(READ_TRIES):
             reading = _Reading(kernel, TableName(family, name))
             table = reading.table()
             if len(reading.generations) <= 1:
@@ -74,7 +74,7 @@ def apply_changes(changes: t.Sequence[Change]) -> None:
         owners += [index] * len(encoded)
     if not messages:
         return
-    with closing(_Nfnetlink()) as kernel:
+    with closing(Nfnetlink()) as kernel:
         try:
             kernel.transaction(messages)
         except KernelRefused as refused:
@@ -82,7 +82,7 @@ def apply_changes(changes: t.Sequence[Change]) -> None:
             raise KernelRefused(refused.errno, refused.text, index_of_change) from None
 
 
-class _Nfnetlink(Netlink):
+class Nfnetlink(Netlink):
     """Netfilter's netlink, which takes a transaction in a single send."""
 
     def __init__(self) -> None:
@@ -173,18 +173,18 @@ class _Reading:
             tuple(each for each in sets if isinstance(each, Map)),
             tuple(each for each in sets if isinstance(each, Set)),
             codec.decode_comment(shown[0].get("userdata")),
-            bool(shown[0].get("flags", 0) & _DORMANT),
+            bool(shown[0].get("flags", 0) & DORMANT),
         )
 
     def _dump(self, kind: int, layout: str, **attributes: str) -> list[dict[str, t.Any]]:
-        request = codec.encode(kind + codec.DUMP, _FAMILIES[self._name.family], 0, layout, tuple(attributes.items()))
+        request = codec.encode(kind + codec.DUMP, FAMILIES[self._name.family], 0, layout, tuple(attributes.items()))
         messages = [codec.decode(layout, data) for data in self._kernel.dump(request, NLM_F_DUMP)]
         self.generations.update(message.generation for message in messages)
         return [message.attributes for message in messages]
 
     def _rules(self) -> dict[str, list[Rule]]:
         rules: dict[str, list[Rule]] = {}
-        version = _VERSIONS.get(self._name.family)
+        version = VERSIONS.get(self._name.family)
         for shown in self._dump(codec.RULE, "rule", table=self._name.name):
             if shown["table"] == self._name.name:
                 expressions = decode_expressions(codec.decode_list(shown.get("expressions", b"")), version)
@@ -194,7 +194,7 @@ class _Reading:
 
     def _chains(self, rules: t.Mapping[str, list[Rule]]) -> tuple[Chain, ...]:
         return tuple(
-            Chain(shown["name"], tuple(rules.get(shown["name"], ())), _decode_hook(shown))
+            Chain(shown["name"], tuple(rules.get(shown["name"], ())), read_hook(shown))
             for shown in self._dump(codec.CHAIN, "chain", table=self._name.name)
             if shown["table"] == self._name.name
         )
@@ -214,7 +214,7 @@ class _Reading:
         return elements
 
 
-def _decode_hook(shown: t.Mapping[str, t.Any]) -> t.Optional[Hook]:
+def read_hook(shown: t.Mapping[str, t.Any]) -> t.Optional[Hook]:
     if "hook" not in shown:
         return None
     hook = codec.decode_hook(shown["hook"])
@@ -251,7 +251,7 @@ def _encode(change: Change, identity: int) -> t.Iterator[bytes]:
     elif isinstance(change, FlushChain):
         yield _message(change, codec.RULE + codec.DELETE, 0, ("chain", change.chain))
     else:
-        version = _VERSIONS.get(change.table.family)
+        version = VERSIONS.get(change.table.family)
         expressions = ("expressions", codec.encode_list(encode_expressions(change.rule.expressions, version)))
         comment = _userdata(change.rule.comment)
         chain = ("chain", change.chain)
@@ -264,14 +264,14 @@ _LAYOUTS = {codec.CHAIN: "chain", codec.RULE: "rule", codec.SET: "set", codec.EL
 def _message(change: Change, kind: int, flags: int, *attributes: tuple[str, object]) -> bytes:
     layout = _LAYOUTS[kind - kind % 3]  # the three numbers of a kind of thing are add, get and delete
     table = ("table", change.table.name)
-    return codec.encode(kind, _FAMILIES[change.table.family], flags, layout, (table, *attributes))
+    return codec.encode(kind, FAMILIES[change.table.family], flags, layout, (table, *attributes))
 
 
 def _encode_table(change: t.Union[AddTable, DeleteTable]) -> bytes:
-    family, name = _FAMILIES[change.table.family], ("name", change.table.name)
+    family, name = FAMILIES[change.table.family], ("name", change.table.name)
     if isinstance(change, DeleteTable):
         return codec.encode(codec.TABLE + codec.DELETE, family, 0, "table", (name,))
-    attributes = (name, ("flags", _DORMANT if change.dormant else 0), *_userdata(change.comment))
+    attributes = (name, ("flags", DORMANT if change.dormant else 0), *_userdata(change.comment))
     return codec.encode(codec.TABLE, family, NLM_F_CREATE, "table", attributes)
 
 

@@ -34,7 +34,7 @@ from .._ruleset import (
     Unknown,
     Verdict,
 )
-from ._nft_words import _PROTOCOL_NAMES
+from ._nft_words import PROTOCOL_NAMES
 from ._refusal import KernelRefused
 from ._xt_words import match_words, target_words
 
@@ -210,7 +210,7 @@ class _Blob:
         if protocol and inverted & _INVERTED["protocol"]:
             yield Unknown(PROTOCOL, bytes((protocol & 0xFF,)))
         elif protocol:
-            yield TransportProtocol(_PROTOCOL_NAMES.get(protocol, str(protocol)))
+            yield TransportProtocol(PROTOCOL_NAMES.get(protocol, str(protocol)))
         if layout.version == 4 and data[offset + layout.flags] & 0x01:
             yield Unknown(FRAGMENT, bytes((inverted & _FRAGMENT,)))
 
