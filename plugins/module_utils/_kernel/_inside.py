@@ -138,6 +138,16 @@ def spawn(work: t.Callable[[t.Callable[[object], None]], None]) -> Child:
         os._exit(0)
 
 
+def received(line: bytes) -> t.Any:
+    """A value that a child has sent. What has gone wrong in it is raised here, as a Problem or as a fault of ours."""
+    value = json.loads(line)
+    if "problem" in value:
+        raise Problem(value["problem"])
+    if "fault" in value:
+        raise RuntimeError(value["fault"])
+    return value
+
+
 def reap(child: Child, kill: bool) -> int:
     """Ends what is left of a child and returns the signal that ended it, 0 if none did."""
     os.close(child.pipe)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import select
 import selectors
@@ -23,7 +22,7 @@ from .._errors import Problem
 from .._far_end import MOST_TEXT, REQUEST_LENGTH, answer, without_disguise
 from .._probe import Door
 from ._heard import Arrival, Heard
-from ._inside import Child, enter, reap, spawn
+from ._inside import Child, enter, reap, received, spawn
 from ._namespaces import identity
 
 # linux/in.h: the address to which a datagram was sent, and from which its answer is to leave.
@@ -89,12 +88,7 @@ def _says(child: Child, word: str) -> bool:
         if not data:
             return False
         said += data
-    value = json.loads(said)
-    if "problem" in value:
-        raise Problem(value["problem"])
-    if "fault" in value:
-        raise RuntimeError(value["fault"])
-    return bool(value["said"] == word)
+    return bool(received(said)["said"] == word)
 
 
 # In the child

@@ -7,7 +7,6 @@ from __future__ import annotations
 import collections
 import concurrent.futures
 import dataclasses
-import json
 import os
 import selectors
 import socket
@@ -20,7 +19,7 @@ from .._values import NamespaceRef
 from ._attempts import attempt
 from ._echo import explain, open_echo
 from ._heard import Call, Heard
-from ._inside import Child, bind_files, enter, reap, spawn, unshare_mounts
+from ._inside import Child, bind_files, enter, reap, received, spawn, unshare_mounts
 from ._listening import Place, listening
 
 CHILDREN = 32
@@ -215,11 +214,7 @@ def _receive(one: _Running, outcomes: dict[int, Outcome]) -> bool:
     data = os.read(one.child.pipe, 65536)
     *lines, one.received = (one.received + data).split(b"\n")
     for line in lines:
-        value = json.loads(line)
-        if "problem" in value:
-            raise Problem(value["problem"])
-        if "fault" in value:
-            raise RuntimeError(value["fault"])
+        value = received(line)
         outcome = value["outcome"]
         outcomes[value["place"]] = Outcome(**{**outcome, "answers": tuple(outcome["answers"])})
     return bool(data)
