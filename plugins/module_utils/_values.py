@@ -237,7 +237,3 @@ def parse_host_name(text: str) -> str:
     if not _HOST_NAME.match(text):
         raise Problem(f"host name {text!r} is not allowed", "use letters, digits, '-', '_' and '.'")
     return text
-
-
-def same_family(first: IPAddress | IPNetwork, second: IPAddress | IPNetwork) -> bool:
-    return first.version == second.version

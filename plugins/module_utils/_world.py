@@ -17,7 +17,7 @@ from ._values import HOST, IPAddress, IPInterface, IPNetwork, NamespaceRef
 if t.TYPE_CHECKING:
     from ._ruleset import Table
 
-SCOPE_GLOBAL, SCOPE_SITE, SCOPE_LINK, SCOPE_HOST, SCOPE_NOWHERE = 0, 200, 253, 254, 255
+SCOPE_GLOBAL, SCOPE_LINK, SCOPE_HOST, SCOPE_NOWHERE = 0, 253, 254, 255
 NAT_TABLE = ("inet", "nslab")  # the nftables table that all rule sets share: family and name
 TABLE_DEFAULT, TABLE_MAIN, TABLE_LOCAL = 253, 254, 255
 PROTO_KERNEL, PROTO_BOOT, PROTO_STATIC, PROTO_RA = 2, 3, 4, 9

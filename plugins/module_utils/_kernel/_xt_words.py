@@ -8,6 +8,7 @@ Source: linux/netfilter/xt_conntrack.h, xt_state.h, x_tables.h; iptables-extensi
 from __future__ import annotations
 
 import struct
+import sys
 
 from .._ruleset import PORT, ConntrackState, DestinationWasTranslated, Expression, Reject, Unknown, Verdict
 
@@ -34,7 +35,7 @@ def match_words(name: str, revision: int, info: bytes) -> tuple[Expression, ...]
     if name in _PORT_MATCHES:
         return (Unknown(PORT, info),)
     if name == "state":
-        return (_state(int.from_bytes(info[:4], "little" if struct.pack("=H", 1)[0] else "big"), False, name, info),)
+        return (_state(int.from_bytes(info[:4], sys.byteorder), False, name, info),)
     if name == "conntrack" and revision in (2, 3):
         tested, inverted, states, _statuses = _CONNTRACK_FLAGS.unpack_from(info, _CONNTRACK_FLAGS_OFFSET)
         if tested & ~_STATE_ALIAS == _STATE:

@@ -36,10 +36,9 @@ from .._world import (
 )
 from ._addresses import Addresses
 from ._link import Attributes, Up, bring, governed_link, report_link
-from ._place import described_kind, namespace_at, place
+from ._place import COMING, described_kind, namespace_at, place
 from ._routing import route_words
 
-COMING = "coming"
 UNSET = "-1"  # what the kernel itself sets switches to that mean nothing to a link, as on a tun
 # Of older kernels, which do not tell it of a link, it is known.
 IMMUTABLE_KINDS = frozenset({"loopback", "bridge", "bond", "team", "vrf", "hsr", "batadv"})

@@ -9,6 +9,8 @@ from .._errors import Problem
 from .._values import NamespaceRef
 from .._world import Link, NamespaceState, World
 
+COMING = "coming"  # the kind of a link that is assumed to be coming, where the task does not say which it has to be
+
 
 def empty_namespace(world: World, ref: NamespaceRef) -> NamespaceState:
     """Lay a namespace that is yet to be into the world: it holds nothing but a loopback that is down."""
@@ -44,7 +46,7 @@ def link_at(draft: Draft, ref: NamespaceRef, name: str, role: str = "link", kind
     link = state.links.get(name)
     if link is None:
         draft.expect(f"{role} {name} {place(ref)}", "create it first, or check the name with 'ip link'")
-        link = Link(name, kind or "coming", up=True)
+        link = Link(name, kind or COMING, up=True)
         state.links[name] = link
     if kind is not None and link.kind != kind:
         raise Problem(

@@ -17,6 +17,7 @@ from .._world import (
     IPV6_DEFAULT_METRIC,
     PROTO_BOOT,
     PROTO_KERNEL,
+    PROTO_RA,
     ROUTE_METRICS,
     SCOPE_GLOBAL,
     SCOPE_HOST,
@@ -32,7 +33,6 @@ from .._world import (
 )
 from ._place import place
 
-PROTO_RA = 9
 TABLE_NAMES = {TABLE_DEFAULT: "default", TABLE_MAIN: "main", TABLE_LOCAL: "local"}
 SCOPE_NAMES = {SCOPE_GLOBAL: "global", SCOPE_LINK: "link", SCOPE_HOST: "host", SCOPE_NOWHERE: "nowhere"}
 TYPE_NUMBERS = {"unicast": 1, "local": 2, "broadcast": 3, "anycast": 4, "multicast": 5, "blackhole": 6}

@@ -14,6 +14,7 @@ import typing as t
 from .._engine import Declaration, Draft, Resource
 from .._errors import Problem
 from .._values import (
+    HOST,
     IPInterface,
     NamespaceRef,
     parse_addresses,
@@ -78,7 +79,7 @@ class VethPair:
         ends = [first] if peer is None or not self.present else [first, peer]
         found: list[Need] = [NeedLinks(end.where) for end in ends]
         if self.present and any(end.mtu_from for end in ends):
-            found.append(NeedLinks(parse_namespace(None)))
+            found.append(NeedLinks(HOST))
         if peer is not None and not self.present:
             found.append(NeedNamespace(peer.where))
         likely = first.where if peer is None else peer.where
