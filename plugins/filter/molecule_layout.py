@@ -19,8 +19,8 @@ options:
     description:
       - C(namespaces), a dict by name, each with C(loopback), C(sysctl), C(routes) (as M(nslab.linux.ns_route) takes
         them) and C(resolv) (as M(nslab.linux.ns_resolv)).
-      - C(bridges), a dict by name, each with the options of M(nslab.linux.bridge); C(netns) is one of the namespaces,
-        left out the host.
+      - C(bridges), a dict by name, each with the options of M(nslab.linux.bridge) save C(ports), which follow from the
+        links, C(purge_ports), C(mtu_from) and C(force); C(netns) is one of the namespaces, left out the host.
       - C(links), a list, each with two C(endpoints) and perhaps C(mtu). An endpoint is C(node:interface), or a dict with
         C(node), C(interface), C(addresses), C(mac), C(mtu) and C(up). A node is one of the namespaces or bridges, or
         C(host). At a bridge or the host the interface may be left out, and is named by a hash.

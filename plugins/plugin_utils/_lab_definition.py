@@ -26,8 +26,9 @@ HOST_NODE = "host"
 Options = dict[str, t.Any]
 
 _LAB = ("name", "namespaces", "bridges", "links")
-# Of the grammar of a lab, and not built yet. They would else be passed over in silence.
-_LATER = ("nat", "hosts", "subnet", "nodes", "defaults")
+# Of the grammar of a lab, and not built yet: who writes one of them is told so, not that it is unknown.
+_LATER = ("nat", "hosts", "nodes", "defaults")
+_LATER_OF_A_NETWORK = ("subnet",)  # of a bridge, and of a link
 _NAMESPACE = ("loopback", "sysctl", "routes", "resolv")
 _BRIDGE = (
     *("netns", "addresses", "mac", "mtu", "up", "stp", "forward_delay", "ageing_time", "multicast_snooping"),
@@ -83,7 +84,7 @@ def read_lab(
     ``nodes`` are namespaces beside those that the definition names, ``prefix`` stands before the names that all have on
     the host, and ``what`` is what the definition is called in a refusal. Raises Problem.
     """
-    return _Reader(what, prefix).lab(_known(what, definition, (*_LAB, *_LATER)), nodes)
+    return _Reader(what, prefix).lab(_known(what, definition, _LAB, _LATER), nodes)
 
 
 class _Reader:
@@ -97,16 +98,13 @@ class _Reader:
         self.taken: dict[tuple[str | None, str], str] = {}
 
     def lab(self, given: t.Mapping[str, t.Any], nodes: t.Sequence[str]) -> Lab:
-        for later in _LATER:
-            if given.get(later):
-                raise Problem(f"{self.what}.{later}: this comes later", "leave it out")
         self.name = f"{self.prefix}{given.get('name') or ''}"
         inside: dict[str, Options] = {str(node): {} for node in nodes}
         inside.update(self._named(given, "namespaces", _NAMESPACE))
         for node in inside:
             with _at(f"{self.what}.namespaces.{node}"):
                 self.namespaces[node] = parse_namespace_name(f"{self.prefix}{node}")
-        for node, options in self._named(given, "bridges", _BRIDGE).items():
+        for node, options in self._named(given, "bridges", _BRIDGE, _LATER_OF_A_NETWORK).items():
             self.bridges[node] = self._bridge(f"{self.what}.bridges.{node}", node, options)
         if not self.namespaces and not self.bridges:
             raise Problem(f"{self.what}: it has no namespaces", "name some under namespaces, or as platforms")
@@ -132,14 +130,18 @@ class _Reader:
             resolv=resolv,
         )
 
-    def _named(self, given: t.Mapping[str, t.Any], kind: str, keys: t.Sequence[str]) -> dict[str, Options]:
+    def _named(
+        self, given: t.Mapping[str, t.Any], kind: str, keys: t.Sequence[str], later: t.Sequence[str] = ()
+    ) -> dict[str, Options]:
         path = f"{self.what}.{kind}"
         things = given.get(kind) or {}
         if not isinstance(things, collections.abc.Mapping):
             raise Problem(f"{path}: {things!r} is no dict", "write NAME: {...} for each")
-        return {str(name): dict(_known(f"{path}.{name}", value or {}, keys)) for name, value in things.items()}
+        return {str(name): dict(_known(f"{path}.{name}", value or {}, keys, later)) for name, value in things.items()}
 
     def _bridge(self, path: str, name: str, options: Options) -> Bridge:
+        if name == HOST_NODE:
+            raise Problem(f"{path}: as a node, {name} is the host itself", "choose another name")
         if name in self.namespaces:
             raise Problem(f"{path}: a namespace is called {name!r} too", "a node is named once")
         with _at(path):
@@ -156,7 +158,7 @@ class _Reader:
         return bridge
 
     def _link(self, path: str, link: object) -> Options:
-        given = _known(path, link, _LINK)
+        given = _known(path, link, _LINK, _LATER_OF_A_NETWORK)
         ends = _listed(f"{path}.endpoints", given.get("endpoints"))
         if len(ends) != 2:
             raise Problem(f"{path}.endpoints: there are {len(ends)}", "a link has two")
@@ -214,11 +216,13 @@ def _at(path: str) -> t.Iterator[None]:
         raise Problem(f"{path}: {problem}") from None
 
 
-def _known(path: str, value: object, keys: t.Sequence[str]) -> t.Mapping[str, t.Any]:
+def _known(path: str, value: object, keys: t.Sequence[str], later: t.Sequence[str] = ()) -> t.Mapping[str, t.Any]:
     if not isinstance(value, collections.abc.Mapping):
         raise Problem(f"{path}: {value!r} is no dict", f"its keys are {', '.join(keys)}")
     for key in value:
-        if key not in keys:
+        if key in later and value[key]:
+            raise Problem(f"{path}.{key}: this comes later", "leave it out")
+        if key not in keys and key not in later:
             raise Problem(f"{path}.{key}: this is not known", f"known are {', '.join(keys)}")
     return value
 

@@ -118,6 +118,9 @@ def end(**changed):
     [
         ({"namespace": {}}, "nslab_lab.namespace: this is not known: known are name, namespaces"),
         ({"nat": [{}]}, "nslab_lab.nat: this comes later"),
+        ({"bridges": {"br0": {"subnet": "10.1.0.0/24"}}}, "nslab_lab.bridges.br0.subnet: this comes later"),
+        ({"links": [{"endpoints": [CLIENT, ROUTER], "subnet": "x"}]}, "nslab_lab.links[0].subnet: this comes later"),
+        ({"subnet": "10.1.0.0/24"}, "nslab_lab.subnet: this is not known"),
         ({"namespaces": ["a"], "links": []}, "nslab_lab.namespaces: ['a'] is no dict"),
         ({"namespaces": {"a b": {}}, "links": []}, "nslab_lab.namespaces.a b: namespace name"),
         ({"namespaces": {"a": {"sysctls": {}}}, "links": []}, "nslab_lab.namespaces.a.sysctls: this is not known"),
@@ -126,6 +129,7 @@ def end(**changed):
         ({"namespaces": {"a": {"routes": "x"}}, "links": []}, "nslab_lab.namespaces.a.routes: 'x' is no list"),
         ({"namespaces": {"a": {"resolv": {"x": 1}}}, "links": []}, "nslab_lab.namespaces.a.resolv.x: this is not"),
         ({"bridges": {"client": {}}}, "nslab_lab.bridges.client: a namespace is called 'client' too"),
+        ({"bridges": {"host": {}}}, "nslab_lab.bridges.host: as a node, host is the host itself"),
         ({"bridges": {"br0": {"netns": "x"}}}, "nslab_lab.bridges.br0.netns: no namespace is called 'x'"),
         ({"bridges": {"b" * 16: {}}}, f"nslab_lab.bridges.{'b' * 16}: interface name"),
         ({"bridges": {"br0": {"mtu": "x"}}}, "nslab_lab.bridges.br0.mtu: 'x' is no whole number"),
