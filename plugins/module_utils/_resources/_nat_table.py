@@ -10,7 +10,7 @@ import typing as t
 from .._engine import Draft
 from .._errors import Problem
 from .._operation import Call, Operation, here_document, inside
-from .._ruleset import Table
+from .._ruleset import AddressIn, DestinationNat, DestinationPort, Endpoint, ProtocolPort, Rule, Table
 from .._ruleset_changes import Change, difference
 from .._ruleset_text import script
 from .._values import IPNetwork, NamespaceRef
@@ -18,7 +18,7 @@ from .._world import TABLE_MAIN, NamespaceState, World
 from ._conntrack import FlushConntrack, PublishedPort, local_addresses
 from ._nat_rules import RuleSet, holders, overlap, owner, translated
 from ._place import place
-from ._publish import Publish, published
+from ._publish import MAP, Ports, Publish
 
 if t.TYPE_CHECKING:
     from .._kernel._kernel import Kernel
@@ -74,7 +74,7 @@ def refuse_clashes(table: Table | None, rule_set: RuleSet, sources: t.Iterable[I
                 f"the sources of {name} overlap {network} of the rule set {holder}",
                 "give each lab a network of its own",
             )
-    for holder, other in published(table, owner):
+    for holder, other in published(table):
         for each in rule_set.publish:
             if holder != name and each.ports.meets(other.ports):
                 raise Problem(
@@ -141,4 +141,36 @@ def _covers(wider: IPNetwork, network: IPNetwork) -> bool:
 
 def published_by(table: Table | None, name: str) -> tuple[Publish, ...]:
     """What a rule set has published."""
-    return tuple(each for holder, each in published(table, owner) if holder == name)
+    return tuple(each for holder, each in published(table) if holder == name)
+
+
+def published(table: Table | None) -> list[tuple[str, Publish]]:
+    """Which rule set has published what."""
+    if table is None:
+        return []
+    found: list[tuple[str | None, Publish]] = []
+    for version, name in MAP.items():
+        for each in table.maps:
+            for element in each.elements if each.name == name else ():
+                if isinstance(element.key, ProtocolPort) and isinstance(element.data, Endpoint):
+                    ports = Ports(element.key.protocol, element.key.port, element.key.port, version)
+                    whole = Publish(ports, element.data.address, element.data.port)
+                    found.append((owner(element.comment), whole))
+    for chain in table.chains:
+        for rule in chain.rules:
+            given = _read_publish(rule)
+            if given is not None:
+                found.append((owner(rule.comment), given))
+    return [(name, each) for name, each in found if name is not None]
+
+
+def _read_publish(rule: Rule) -> Publish | None:
+    """What a rule of a rule set's chain publishes."""
+    ports = next((each for each in rule.expressions if isinstance(each, DestinationPort)), None)
+    target = next((each for each in rule.expressions if isinstance(each, DestinationNat)), None)
+    if ports is None or target is None:
+        return None
+    at = next((each.network for each in rule.expressions if isinstance(each, AddressIn)), None)
+    address = None if at is None else at.network_address
+    of_router = Ports(ports.protocol, ports.first, ports.last, target.address.version, address)
+    return Publish(of_router, target.address, target.ports[0] if target.ports else ports.first)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: nslab contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Published services: a port of the router that leads to one behind it, as rules and map elements, and who has which port.
+"""Published services: a port of the router that leads to one behind it, as rules and map elements.
 
 A single port of any of the router's addresses is an element of a map that all rule sets share, so that many cost a packet no
 more than one. A range and a chosen address, which such a map can't hold, are rules in a chain of the rule set.
@@ -27,15 +27,13 @@ from .._ruleset import (
     NetworkProtocol,
     ProtocolPort,
     Rule,
-    Table,
 )
 from .._values import IPAddress, IPNetwork, parse_ip
 
 PROTOCOLS = ("tcp", "udp")
 MAP = {4: "publish4", 6: "publish6"}
-MOST_SHIFTED = (
-    1024  # ports of a range that leads to other numbers: the kernel has no rule for that, so each is one of its own
-)
+# Ports of a range that leads to other numbers: the kernel has no rule for that, so each is one of its own.
+MOST_SHIFTED = 1024
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?\Z")
 
 
@@ -179,35 +177,3 @@ def network_of(address: IPAddress) -> IPNetwork:
 
 def shown_range(first: int, last: int) -> str:
     return str(first) if first == last else f"{first}-{last}"
-
-
-def published(table: Table | None, owner: t.Callable[[str], str | None]) -> list[tuple[str, Publish]]:
-    """Which rule set has published what; ``owner`` reads its name from a comment."""
-    if table is None:
-        return []
-    found: list[tuple[str | None, Publish]] = []
-    for version, name in MAP.items():
-        for each in table.maps:
-            for element in each.elements if each.name == name else ():
-                if isinstance(element.key, ProtocolPort) and isinstance(element.data, Endpoint):
-                    ports = Ports(element.key.protocol, element.key.port, element.key.port, version)
-                    whole = Publish(ports, element.data.address, element.data.port)
-                    found.append((owner(element.comment), whole))
-    for chain in table.chains:
-        for rule in chain.rules:
-            given = _read(rule)
-            if given is not None:
-                found.append((owner(rule.comment), given))
-    return [(name, each) for name, each in found if name is not None]
-
-
-def _read(rule: Rule) -> Publish | None:
-    """What a rule of a rule set's chain publishes."""
-    ports = next((each for each in rule.expressions if isinstance(each, DestinationPort)), None)
-    target = next((each for each in rule.expressions if isinstance(each, DestinationNat)), None)
-    if ports is None or target is None:
-        return None
-    at = next((each.network for each in rule.expressions if isinstance(each, AddressIn)), None)
-    address = None if at is None else at.network_address
-    of_router = Ports(ports.protocol, ports.first, ports.last, target.address.version, address)
-    return Publish(of_router, target.address, target.ports[0] if target.ports else ports.first)
