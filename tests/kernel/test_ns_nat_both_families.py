@@ -40,6 +40,8 @@ sock.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0), ("ff02::1", 
 @pytest.fixture
 def lab(host: Host, make_outside: Make) -> Host:
     """A host with the outside behind `uplink`, and red and blue on the bridge br0, of both families."""
+    # While a link checks that its link-local address is its own alone, it asks for nobody to whom it forwards.
+    host.sh("echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad")
     make_outside(ipv6=True)
     # What is bridged is to be seen by the bridge alone, whatever the machine has loaded.
     host.sh("for switch in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $switch ] || echo 0 > $switch; done")
