@@ -66,7 +66,8 @@ environment() {
         rm -rf "$directory"
         return
     fi
-    key=$({ "$interpreter" -c 'import sys; print(sys.version, sys.base_prefix)'; cat "$checkout/tests/requirements/lab.txt" "$requirements"; } | sha256sum)
+    # With its place: what is installed begins with the path of the interpreter, and is of no use elsewhere.
+    key=$({ echo "$directory"; "$interpreter" -c 'import sys; print(sys.version, sys.base_prefix)'; cat "$checkout/tests/requirements/lab.txt" "$requirements"; } | sha256sum)
     if [[ $(cat "$directory/complete" 2>/dev/null) == "$key" ]]; then
         return
     fi
