@@ -143,7 +143,8 @@ options:
       - V(global) turns on C(net.ipv4.ip_forward) and C(net.ipv6.conf.all.forwarding), that is, all interfaces.
       - A link that takes router advertisements would lose its IPv6 default route when
         C(net.ipv6.conf.all.forwarding) is turned on. Its C(accept_ra) is set to 2 first, with a warning.
-      - V(keep) changes no switch. Use it if forwarding is on already or managed elsewhere.
+      - V(keep) turns on no switch. Use it if forwarding is on already or managed elsewhere. What the rule set turned on
+        before is put back.
     type: str
     choices: [interface, global, keep]
     default: interface

@@ -178,7 +178,7 @@ class Nat:
         missing = [version for version in versions if self.uplinks(state, version) == ()]
         if missing == list(versions):
             draft.expect(
-                f"default route {place(self.where)}, which would tell the uplink of {self.name},",
+                f"default route {place(self.where)} that would tell the uplink of {self.name}",
                 "name the uplink: uplink: [eth0]",
             )
             return

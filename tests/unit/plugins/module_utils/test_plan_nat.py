@@ -134,7 +134,7 @@ def test_uplinks_by_name_and_any():
 def test_without_a_default_route_the_uplink_has_to_be_named():
     alone = namespace(bridge("br0", address("10.1.0.1/24")))
     with pytest.raises(
-        Problem, match="default route on the host, which would tell the uplink of lab, does not exist: name"
+        Problem, match="default route on the host that would tell the uplink of lab does not exist: name"
     ):
         plan("ns_nat", world(alone), **LAB, sources=["10.1.0.0/24"])
     with pytest.raises(Problem, match="uplink eth7 on the host does not exist"):
