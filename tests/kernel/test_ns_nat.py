@@ -311,12 +311,13 @@ VARIANTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("after", range(len(VARIANTS)))
 def test_a_change_leads_where_a_fresh_rule_set_would(lab: Host, after: int) -> None:
-    lab.apply("ns_nat", name="x", faulty=False, **VARIANTS[after])
+    wanted = {"publish": [], **VARIANTS[after]}  # left out, it would stay as it was
+    lab.apply("ns_nat", name="x", faulty=False, **wanted)
     fresh, switches = own_table(lab), forwarding(lab)
     lab.apply("ns_nat", name="x", faulty=False, state="absent")
     before = VARIANTS[(after + 3) % len(VARIANTS)]
     lab.apply("ns_nat", name="x", faulty=False, **before)
-    lab.changed("ns_nat", name="x", **VARIANTS[after])
+    lab.changed("ns_nat", name="x", **wanted)
     assert own_table(lab) == fresh
     assert forwarding(lab) == switches
 
