@@ -299,7 +299,8 @@ operations:
   type: list
   elements: str
   sample:
-    - ip link set dev tap0 netns /proc/4711/ns/net name eth1
+    - ip link set dev tap0 netns /proc/4711/ns/net
+    - nsenter --net=/proc/4711/ns/net ip link set dev tap0 name eth1
     - nsenter --net=/proc/4711/ns/net ip addr add 10.5.0.2/24 dev eth1
     - nsenter --net=/proc/4711/ns/net ip link set dev eth1 up
 rolled_back:
@@ -313,7 +314,7 @@ undone:
   type: list
   elements: str
   sample:
-    - ip link set dev tap0 netns /proc/4711/ns/net name eth1
+    - ip link set dev tap0 netns /proc/4711/ns/net
 """
 
 from ansible_collections.nslab.linux.plugins.module_utils._module import run_module

@@ -13,6 +13,8 @@ import pytest
 from support import runner
 from support.host import Host
 
+from ansible_collections.nslab.linux.plugins.module_utils._kernel._rtnetlink import Rtnetlink
+
 pytestmark = pytest.mark.no_rules
 
 MAC1, MAC2 = "02:00:00:00:00:01", "02:00:00:00:00:02"
@@ -318,10 +320,32 @@ def test_values_that_only_the_kernel_can_refuse_leave_nothing_behind(red: Host) 
     red.refuse("ns_link", "its driver takes no other", name="ifb7", netns="red", mac=MAC1, in_check_mode=False)
 
 
+@pytest.mark.once
+def test_a_name_that_is_taken_while_the_task_runs_leaves_the_link_at_home(
+    red: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red.sh("ip address add 10.9.0.1/24 dev tap0; ip link set dev tap0 up")
+    before = red.snapshot()
+    send, taken = Rtnetlink.send, []
+
+    def send_late(self: Rtnetlink, *request: Any) -> Any:
+        if not taken:
+            taken.append(red.sh("ip -n red tuntap add mode tap name eth1"))
+        return send(self, *request)
+
+    monkeypatch.setattr(Rtnetlink, "send", send_late)
+    result = runner.run("ns_link", {"name": "tap0", "netns": "red", "rename": "eth1"})
+    assert result["rolled_back"] is True
+    assert "could not set link tap0 in red name eth1: the kernel answered 'File exists'" in result["msg"]
+    red.sh("ip -n red link delete dev eth1")
+    assert not before.differences(red.snapshot())
+
+
 def test_in_check_mode_a_namespace_and_a_link_may_be_coming(host: Host) -> None:
     result = host.check("ns_link", name="tap0", netns="red", rename="eth1", addresses=["10.0.0.1/24"], up=True)
     assert result.operations == [
-        "ip link set dev tap0 netns red name eth1",
+        "ip link set dev tap0 netns red",
+        "ip -n red link set dev tap0 name eth1",
         "ip -n red addr add 10.0.0.1/24 dev eth1",
         "ip -n red link set dev eth1 up",
     ]

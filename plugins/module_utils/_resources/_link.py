@@ -103,11 +103,13 @@ def rename(draft: Draft, ref: NamespaceRef, old: str, new: str) -> None:
 
 
 def bring(draft: Draft, source: NamespaceRef, old: str, target: NamespaceRef, new: str) -> None:
-    """Put a link where it is declared: into another namespace, under its new name at once, or renamed where it is.
+    """Put a link where it is declared: into another namespace, or renamed where it is.
 
-    Were the new name another's there, the kernel would refuse it after the link has moved, and leave it.
+    The kernel moves a link first and renames it then, and leaves it moved where it refuses the name: hence two steps, of
+    which each can be undone. In one it takes both only where the old name is another's there.
     """
-    links = [draft.world.the_link(source, old), *draft.world.state(target).links.values()]
+    there = draft.world.state(target).links.values()
+    links = [draft.world.the_link(source, old), *there]
     holder = next((link.name for link in links if new in link.altnames), None)
     if holder is not None:
         raise Problem(
@@ -116,8 +118,10 @@ def bring(draft: Draft, source: NamespaceRef, old: str, target: NamespaceRef, ne
         )
     if draft.world.keys[source] == draft.world.keys[target]:
         rename(draft, target, old, new)
-    else:
+    elif old == new or any(old in (link.name, *link.altnames) for link in there):
         draft.do(MoveLink(source, old, target, new))
+    else:
+        draft.do(MoveLink(source, old, target, old), SetLink(target, old, "name", new))
 
 
 def report_link(world: World, ref: NamespaceRef, name: str) -> dict[str, object] | None:

@@ -162,7 +162,7 @@ def _follow_port(state: NamespaceState, master: str, port: Link) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class MoveLink(Request):
-    """Put a link into another namespace, under another name if wanted: one message, so that no name collides on the way."""
+    """Put a link into another namespace; under another name, where its own is taken there: one message, so that none collides."""
 
     link: str
     to: NamespaceRef

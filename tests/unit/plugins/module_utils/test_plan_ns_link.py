@@ -34,7 +34,7 @@ def with_nic(*addresses, **fields):
 # Which link is meant
 
 
-def test_a_physical_interface_is_moved_renamed_at_once_and_set_up():
+def test_a_physical_interface_is_moved_renamed_and_set_up():
     made = plan(
         "ns_link",
         with_nic(),
@@ -48,7 +48,8 @@ def test_a_physical_interface_is_moved_renamed_at_once_and_set_up():
         up=True,
     )
     assert made.operations == [
-        f"{MOVE} name wan",
+        MOVE,
+        "ip -n red link set dev nic name wan",
         "ip -n red link set dev wan address 52:54:00:00:00:01",
         "ip -n red link set dev wan mtu 1400",
         "ip -n red link set dev wan promisc on",
@@ -126,9 +127,22 @@ def test_a_link_is_renamed_on_the_host():
         plan("ns_link", world(namespace(link("nic"), link("wan"))), name="nic", rename="wan")
 
 
+def test_where_its_own_name_is_taken_a_link_is_moved_and_renamed_at_once():
+    for other in (link("nic"), link("eth0", altnames=("nic",))):
+        made = plan(
+            "ns_link",
+            world(namespace(link("nic")), red=namespace(other)),
+            name="nic",
+            netns="red",
+            rename="wan",
+            **{"from": "host"},
+        )
+        assert made.operations == [f"{MOVE} name wan"]
+
+
 def test_a_link_that_is_nowhere_is_coming_in_check_mode_alone():
     made = plan("ns_link", world(), check=True, name="nic", netns="red", rename="wan", up=True)
-    assert made.operations == [f"{MOVE} name wan", "ip -n red link set dev wan up"]
+    assert made.operations == [MOVE, "ip -n red link set dev nic name wan", "ip -n red link set dev wan up"]
     assert made.warnings == ("check mode: assumed to be coming: namespace red, link nic on the host",)
     assert (made.report["link"]["kind"], made.report["link"]["mtu"]) == (None, None)
     with pytest.raises(Problem, match="namespace red does not exist"):
@@ -293,7 +307,7 @@ def test_absent_gives_a_link_back_under_its_name():
         red=namespace(link("wan", None, address("10.0.0.1/24")), routes=[route("default", "10.0.0.2", "wan")])
     )
     made = plan("ns_link", there, name="nic", netns="red", rename="wan", state="absent")
-    assert made.operations == ["ip -n red link set dev wan netns /proc/$$/ns/net name nic"]
+    assert made.operations == ["ip -n red link set dev wan netns /proc/$$/ns/net", "ip link set dev wan name nic"]
     assert (made.report["link"]["name"], made.report["link"]["netns"], made.warnings) == ("nic", "host", ())
     back = [operation.command for operation in made.plan.steps[0].inverse]
     assert "ip -n red route add default via 10.0.0.2 dev wan" in back

@@ -128,7 +128,8 @@ def test_the_peer_of_the_first_end_is_moved_from_wherever_it_is():
     imagined = world(**pair("blue", "x", address("10.0.0.2/24")), red=namespace())
     made = plan("veth", imagined, name="v1", peer={**RED, "addresses": ["10.0.0.2/24"]})
     assert made.operations == [
-        "ip -n blue link set dev x netns red name eth0",
+        "ip -n blue link set dev x netns red",
+        "ip -n red link set dev x name eth0",
         "ip -n red addr add 10.0.0.2/24 dev eth0",
         "ip -n red link set dev eth0 up",
     ]
