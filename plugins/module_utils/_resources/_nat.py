@@ -25,7 +25,7 @@ from . import _forwarding, _nat_blockers
 from ._nat_plan import ANY, AUTO, VERSIONS, Nat
 from ._nat_rules import RuleSet, holders, owner
 from ._place import place
-from ._publish import MAP, Publish, parse_publishes
+from ._publish import MAP, may_be_held, parse_publishes
 
 
 def declare(params: t.Mapping[str, t.Any]) -> Declaration:
@@ -46,7 +46,7 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
         mode=mode,
         to_source=_to_source(params.get("to_source") or (), mode, sources) if present else (),
         established_only=params.get("inbound") != "any",
-        publish=None if params.get("publish") is None else _publish(params["publish"], sources),
+        publish=None if params.get("publish") is None else parse_publishes(params["publish"]),
         ip_forward=params.get("ip_forward") or "interface",
         firewall=params.get("firewall") or AUTO,
     )
@@ -80,6 +80,8 @@ def _inside(text: str) -> str:
 
 def _uplink(names: t.Sequence[str]) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(parse_interface(name) for name in names))
+    if "lo" in found:
+        raise Problem("lo can't be an uplink", "name the link towards the outside")
     if ANY in found and len(found) > 1:
         raise Problem("uplink any goes with no other name", "name the uplinks, or any alone")
     return found
@@ -103,20 +105,8 @@ def _to_source(texts: t.Iterable[str], mode: str, sources: t.Sequence[IPNetwork]
                 f"to_source has no IPv{version} address for {without[0]}", "give one of each family in sources"
             )
     for address in found:
-        if address.is_unspecified or address.is_multicast or address.is_loopback or address.is_link_local:
+        if not may_be_held(address) or address.is_loopback or address.is_link_local:
             raise Problem(f"to_source {address} can't stand outside", "give an address that is routed to the router")
-    return found
-
-
-def _publish(options: t.Iterable[t.Mapping[str, t.Any]], sources: t.Sequence[IPNetwork]) -> tuple[Publish, ...]:
-    found = parse_publishes(options)
-    for each in found:
-        if sources and not any(each.to.version == network.version and each.to in network for network in sources):
-            networks = ", ".join(map(str, sources))
-            raise Problem(
-                f"{each.ports} is published to {each.to}, which is in none of the sources {networks}",
-                "publish what is behind the router, or add its network to sources",
-            )
     return found
 
 

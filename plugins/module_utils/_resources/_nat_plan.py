@@ -22,7 +22,7 @@ from ._forwarding import Wanted
 from ._nat_rules import Outward, RuleSet, laid, overlap
 from ._nat_table import ChangeTable, flush, published_by, refuse_clashes
 from ._place import link_at, namespace_at, place
-from ._publish import Publish
+from ._publish import Publish, network_of
 
 AUTO, ANY = "auto", "any"
 IGNORE, FAIL = "ignore", "fail"
@@ -162,8 +162,18 @@ class Nat:
         led = tuple(each for each in outward if each.uplinks != ())
         rule_set = RuleSet(self.name, inside, led, self.established_only, self.published(state))
         refuse_clashes(state.table, rule_set, self.sources)
+        self._refuse_astray(rule_set)
         self._look_at_addresses(draft, state)
         return rule_set
+
+    def _refuse_astray(self, rule_set: RuleSet) -> None:
+        for each in rule_set.publish:
+            if self.sources and not any(overlap(network_of(each.to), network) for network in self.sources):
+                networks = ", ".join(map(str, self.sources))
+                raise Problem(
+                    f"{each.ports} is published to {each.to}, which is in none of the sources {networks}",
+                    "publish what is behind the router, or add its network to sources",
+                )
 
     def _look_at_uplinks(self, draft: Draft, state: NamespaceState) -> None:
         for name in self.uplink:
@@ -189,6 +199,12 @@ class Nat:
             )
 
     def _look_at_addresses(self, draft: Draft, state: NamespaceState) -> None:
+        for version in self.versions(state):
+            if self.mode == "snat" and not self._translates(version):
+                draft.warn(
+                    f"{self.name} has no to_source of IPv{version}, which is spoken on its inside links: it leaves with the addresses"
+                    " of the lab"
+                )
         own = {address.ip.ip for link in state.links.values() for address in link.addresses}
         for what, address in (
             *(("to_source", each) for each in self.to_source),

@@ -130,7 +130,7 @@ def _parse(option: t.Mapping[str, t.Any]) -> Publish:
     protocol = option.get("protocol") or "tcp"
     first, last = _parse_ports(str(option["port"]), "port")
     to = parse_ip(option["to"], "to")
-    if to.is_loopback or to.is_unspecified or to.is_multicast or to.is_link_local:
+    if not may_be_held(to) or to.is_loopback or to.is_link_local:
         raise Problem(f"to {to} is no address of a namespace behind the router", "give the address of the service")
     address = None if option.get("address") is None else parse_ip(option["address"], "address")
     if address is not None:
@@ -141,8 +141,10 @@ def _parse(option: t.Mapping[str, t.Any]) -> Publish:
                 f"address {address} is the loopback, from which the kernel forwards nothing",
                 "publish at an address of a link of the router",
             )
-        if address.is_unspecified:
-            raise Problem(f"address {address} is no single address", "leave it out to publish at all of them")
+        if not may_be_held(address):
+            raise Problem(
+                f"address {address} is not that of one host", "leave it out to publish at all of the router's"
+            )
     to_first = first
     if option.get("to_port") is not None:
         to_first, to_last = _parse_ports(str(option["to_port"]), "to_port")
@@ -168,6 +170,11 @@ def _parse_ports(text: str, what: str) -> tuple[int, int]:
     if not 1 <= first <= last <= 65535:
         raise Problem(f"{what} {text!r} is no port and no range", "write a number from 1 to 65535, or 8000-8010")
     return first, last
+
+
+def may_be_held(address: IPAddress) -> bool:
+    """Whether it is the address of one host."""
+    return not (address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255")
 
 
 def network_of(address: IPAddress) -> IPNetwork:

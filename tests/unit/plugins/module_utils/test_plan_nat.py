@@ -259,6 +259,8 @@ def test_nothing_to_remove_is_nothing_to_do():
         ({"name": "lab", "sources": ["10.1.0.1/24"]}, "has host bits set"),
         ({"name": "lab", "inside": ["lo"]}, "lo can't be an inside link"),
         ({"name": "lab", "inside": ["br0"], "uplink": ["any", "eth0"]}, "uplink any goes with no other name"),
+        ({"name": "lab", "inside": ["br0"], "uplink": ["lo"]}, "lo can't be an uplink"),
+        ({"name": "lab", "inside": ["br0"], "mode": "snat", "to_source": ["255.255.255.255"]}, "can't stand outside"),
         ({"name": "lab", "inside": ["br0"], "mode": "snat"}, "mode snat has no to_source"),
         ({"name": "lab", "inside": ["br0"], "to_source": ["192.0.2.9"]}, "is of no use with mode masquerade"),
         (
@@ -281,7 +283,9 @@ def test_nothing_to_remove_is_nothing_to_do():
                 ({"to": "10.9.0.2"}, "tcp 80 is published to 10.9.0.2, which is in none of the sources 10.1.0.0/24"),
                 ({"address": "2001:db8::1"}, "are not of one family"),
                 ({"address": "127.0.0.1"}, "is the loopback, from which the kernel forwards nothing"),
-                ({"address": "0.0.0.0"}, "is no single address"),
+                ({"address": "0.0.0.0"}, "is not that of one host"),
+                ({"address": "255.255.255.255"}, "is not that of one host"),
+                ({"to": "224.0.0.1"}, "is no address of a namespace behind the router"),
                 ({"port": "80-89", "to_port": "90-95"}, "are not equally many"),
                 ({"port": "80-89", "to_port": "65530"}, "go beyond 65535"),
                 ({"port": "1-1025", "to_port": "2000"}, "is 1025 ports"),
@@ -365,6 +369,23 @@ def test_published_ports_that_a_task_does_not_speak_of_stay():
     changed = plan("ns_nat", made.after, **LAB, sources=["10.1.0.0/24"], inbound="any")
     assert rules(changed, "pub_lab") == rules(made, "pub_lab") != []
     assert elements(changed, "publish4") == elements(made, "publish4") != []
+
+
+def test_published_ports_do_not_stay_behind_when_the_sources_move():
+    made = publishing({"port": "80", "to": "10.1.0.2"})
+    made.after.namespaces[key("host")].links["br1"] = bridge("br1", address("10.2.0.1/24"))
+    with pytest.raises(
+        Problem, match=r"tcp 80 is published to 10\.1\.0\.2, which is in none of the sources 10\.2\.0\.0/24"
+    ):
+        plan("ns_nat", made.after, **LAB, sources=["10.2.0.0/24"])
+    plan("ns_nat", made.after, **LAB, sources=["10.2.0.0/24"], publish=[])
+
+
+def test_a_family_that_keeps_its_own_addresses_is_warned_of():
+    made = plan("ns_nat", dual(), name="lab", inside=["br0"], mode="snat", to_source=["192.0.2.10"], ip_forward="keep")
+    assert made.warnings == (
+        "lab has no to_source of IPv6, which is spoken on its inside links: it leaves with the addresses of the lab",
+    )
 
 
 def test_a_service_is_reached_by_its_neighbours_through_the_router():
