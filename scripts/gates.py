@@ -56,7 +56,6 @@ ORDER = [
     "examples",
     "sanity",
     "kernel-oldest",
-    "integration-3.9",
     "integration",
     "molecule",
     "molecule-others",

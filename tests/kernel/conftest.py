@@ -3,7 +3,8 @@
 """Each test has a host of its own in a network and a mount namespace, see tests/support.
 
 A test that takes `host` runs twice: once its plans are carried out by the modules, once by a shell that runs the
-printed operations. A test that only looks at what is refused is marked `once`.
+printed operations. A test that only looks at what is refused is marked `once`, one whose operations are of kinds that a
+shell runs in other tests `by_module`.
 """
 
 from __future__ import annotations
@@ -31,11 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "no_rules: nothing in the test has to do with nftables, nobody needs to look")
     config.addinivalue_line("markers", "once: nothing is applied whose operations a shell could run as well")
+    config.addinivalue_line("markers", "by_module: operations of these kinds are run by a shell in other tests")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "way" in metafunc.fixturenames:
-        once = any(metafunc.definition.iter_markers("once"))
+        once = any(mark.name in ("once", "by_module") for mark in metafunc.definition.iter_markers())
         ways = metafunc.config.getoption("ways").split(",")
         metafunc.parametrize("way", [way for way in ways if way == MODULE or not once])
 

@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from support.host import Host, Make, Outside, inside
 
+# What a shell makes of such operations is shown with both families, and by the documented examples.
+pytestmark = pytest.mark.by_module
+
 RED, BLUE, OTHER = "10.0.0.2", "10.1.0.2", "10.8.0.2"
 
 
