@@ -53,24 +53,24 @@ def tell(draft: Draft, where: NamespaceRef, rule_set: RuleSet, found: t.Iterable
     for blocker in found:
         text = _sentence(where, rule_set, blocker)
         if refuse and blocker.certain:
-            raise Problem(text, f"let it pass there: {advice(where, blocker, rule_set.inside)}")
-        draft.warn(f"{text}; if the lab is cut off, let it pass there: {advice(where, blocker, rule_set.inside)}")
+            raise Problem(text, f"let it pass there: {_advice(where, blocker, rule_set.inside)}")
+        draft.warn(f"{text}; if the lab is cut off, let it pass there: {_advice(where, blocker, rule_set.inside)}")
 
 
 def _sentence(where: NamespaceRef, rule_set: RuleSet, blocker: Blocker) -> str:
     does = f"{'would' if blocker.certain else 'might'} {blocker.action}"
     more = f" and {len(blocker.flows) - 1} more" if len(blocker.flows) > 1 else ""
     return (
-        f"{chain(blocker)} {place(where)}, of {blocker.manager or blocker.backend}, {does} what the rule set {rule_set.name} is to let"
+        f"chain {_chain(blocker)} {place(where)}, of {blocker.manager or blocker.backend}, {does} what the rule set {rule_set.name} is to let"
         f" pass, {blocker.flows[0]}{more} (its {blocker.why})"
     )
 
 
-def chain(blocker: Blocker) -> str:
-    return f"chain {blocker.family} {blocker.table} {blocker.chain}"
+def _chain(blocker: Blocker) -> str:
+    return f"{blocker.family} {blocker.table} {blocker.chain}"
 
 
-def advice(where: NamespaceRef, blocker: Blocker, inside: t.Sequence[str]) -> str:
+def _advice(where: NamespaceRef, blocker: Blocker, inside: t.Sequence[str]) -> str:
     """The commands by which the owner of the chain expects it to be told, for the first inside link."""
     link = inside[0]
     six = blocker.family == "ip6" or all(flow.version == 6 for flow in blocker.flows)
@@ -107,7 +107,7 @@ def shown(found: t.Iterable[Blocker] | None) -> list[dict[str, object]] | None:
         return None
     return [
         {
-            "chain": f"{each.family} {each.table} {each.chain}",
+            "chain": _chain(each),
             "backend": each.backend,
             "manager": each.manager,
             "action": each.action,
