@@ -16,6 +16,7 @@ from .._message import Index, Message
 from .._operation import Operation, Request, ip
 from .._values import (
     HOST,
+    IPInterface,
     NamespaceRef,
     parse_addresses,
     parse_interface,
@@ -263,37 +264,79 @@ def _ports(params: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     return ports
 
 
-def declare(params: t.Mapping[str, t.Any]) -> Declaration:
-    """One bridge. Its ports come before it is up: otherwise each new one is announced to all the others."""
-    where, name = parse_namespace(params.get("netns")), parse_interface(params["name"])
+@dataclasses.dataclass(frozen=True)
+class WantedBridge:
+    """A bridge as a user declares it; None is not managed."""
+
+    where: NamespaceRef
+    name: str
+    options: BridgeChanges = ()
+    mac: str | None = None
+    mtu: int | None = None
+    mtu_from: str | None = None
+    addresses: tuple[IPInterface, ...] | None = None
+    purge: bool = True
+    up: bool | None = True
+    ports: tuple[str, ...] | None = None
+    purge_ports: bool = False
+    force: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name} {place(self.where)}"
+
+    def bare(self, present: bool = True) -> Resource:
+        """The bridge itself."""
+        return Bridge(self.where, self.name, self.options, self.mac, self.ports or (), self.force, present)
+
+    def resources(self) -> list[Resource]:
+        """All else. The ports come before it is up: otherwise each new one is announced to all the others."""
+        found: list[Resource] = []
+        if self.ports is not None:
+            found.append(Ports(self.where, self.name, self.ports, self.purge_ports, self.force))
+        # After the ports, as the bridge follows theirs until it has an MTU and a MAC of its own.
+        found.append(Attributes(self.where, self.name, self.mac, self.mtu, self.mtu_from))
+        up = Up(self.where, self.name, self.up)
+        if self.up is False:  # before the addresses: a link that goes down loses those of IPv6
+            found.append(up)
+        if self.addresses is not None:
+            found.append(Addresses(self.where, self.name, self.addresses, self.purge, self.force))
+        return [*found, up]
+
+
+def parse_bridge(params: t.Mapping[str, t.Any]) -> WantedBridge:
+    """:raises Problem: an option is out of its range."""
+    name = parse_interface(params["name"])
     if name == "lo":
         raise Problem("a bridge can't be named lo", "every namespace has its loopback under that name")
-    mac = None if params.get("mac") is None else parse_mac(params["mac"])
-    mtu = None if params.get("mtu") is None else parse_mtu(params["mtu"], name)
-    mtu_from = parse_mtu_from(params.get("mtu_from"))
-    addresses = None if params.get("addresses") is None else parse_addresses(params["addresses"])
-    force, ports, options = bool(params.get("force")), _ports(params), _options(params)
+    return WantedBridge(
+        where=parse_namespace(params.get("netns")),
+        name=name,
+        options=_options(params),
+        mac=None if params.get("mac") is None else parse_mac(params["mac"]),
+        mtu=None if params.get("mtu") is None else parse_mtu(params["mtu"], name),
+        mtu_from=parse_mtu_from(params.get("mtu_from")),
+        addresses=None if params.get("addresses") is None else parse_addresses(params["addresses"]),
+        purge=params.get("purge_addresses") is not False,
+        up=params.get("up", True),
+        ports=None if params.get("ports") is None else _ports(params),
+        purge_ports=bool(params.get("purge_ports")),
+        force=bool(params.get("force")),
+    )
+
+
+def declare(params: t.Mapping[str, t.Any]) -> Declaration:
+    """One bridge."""
+    wanted = parse_bridge(params)
     present = params["state"] == "present"
-    resources: list[Resource] = [Bridge(where, name, options, mac, ports, force, present)]
-    if present:
-        if params.get("ports") is not None:
-            resources.append(Ports(where, name, ports, bool(params.get("purge_ports")), force))
-        # After the ports, as the bridge follows theirs until it has an MTU and a MAC of its own.
-        resources.append(Attributes(where, name, mac, mtu, mtu_from))
-        up = Up(where, name, params.get("up", True))
-        if up.up is False:  # before the addresses: a link that goes down loses those of IPv6
-            resources.append(up)
-        if addresses is not None:
-            resources.append(Addresses(where, name, addresses, bool(params.get("purge_addresses", True)), force))
-        resources.append(up)
+    resources: list[Resource] = [wanted.bare(present), *(wanted.resources() if present else ())]
 
     def report(world: World) -> dict[str, object]:
-        return {"bridge": report_bridge(world, where, name)}
+        return {"bridge": report_bridge(world, wanted.where, wanted.name)}
 
     def governed(world: World) -> object:
-        return {"bridge": governed_link(world, where, report_bridge(world, where, name))}
+        return {"bridge": governed_link(world, wanted.where, report_bridge(world, wanted.where, wanted.name))}
 
-    return Declaration(resources, report, f"bridge {name} {place(where)}", governed)
+    return Declaration(resources, report, f"bridge {wanted}", governed)
 
 
 def report_bridge(world: World, ref: NamespaceRef, name: str) -> dict[str, object] | None:

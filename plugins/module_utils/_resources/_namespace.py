@@ -180,7 +180,11 @@ def _attach(text: str | None, names: t.Sequence[str]) -> NamespaceRef | None:
     return ref
 
 
-def _sysctls(given: t.Mapping[str, t.Any]) -> dict[str, str]:
+def parse_sysctls(given: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The values by path.
+
+    :raises Problem: a name is none of the network's, or is given twice.
+    """
     values: dict[str, str] = {}
     for name, value in given.items():
         path, text = parse_sysctl(name), parse_sysctl_value(name, value)
@@ -194,7 +198,7 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
     names = tuple(dict.fromkeys(parse_namespace_name(name) for name in params["name"]))
     if not names:
         raise Problem("no namespace is named", "give at least one name")
-    values = _sysctls(params.get("sysctl") or {})
+    values = parse_sysctls(params.get("sysctl") or {})
     attach = _attach(params.get("attach"), names)
     resources: list[Resource]
     if params["state"] == "absent":

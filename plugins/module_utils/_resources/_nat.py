@@ -28,15 +28,15 @@ from ._place import place
 from ._publish import MAP, may_be_held, parse_publishes
 
 
-def declare(params: t.Mapping[str, t.Any]) -> Declaration:
-    """One rule set, by name."""
+def parse_nat(params: t.Mapping[str, t.Any]) -> Nat:
+    """:raises Problem: an option is out of its range, or the options do not fit together."""
     name, inside_names = parse_rule_set_name(params["name"]), params.get("inside")
     sources = tuple(dict.fromkeys(_source(text) for text in params.get("sources") or ()))
     present = params["state"] == "present"
     if present and not sources and not inside_names:
         raise Problem(f"rule set {name} has neither sources nor inside", "give one of the two")
     mode = params.get("mode") or "masquerade"
-    nat = Nat(
+    return Nat(
         where=parse_namespace(params.get("netns")),
         name=name,
         present=present,
@@ -50,6 +50,11 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
         ip_forward=params.get("ip_forward") or "interface",
         firewall=params.get("firewall") or AUTO,
     )
+
+
+def declare(params: t.Mapping[str, t.Any]) -> Declaration:
+    """One rule set, by name."""
+    nat = parse_nat(params)
     resources: list[Resource] = [nat]
 
     def report(world: World) -> dict[str, object]:

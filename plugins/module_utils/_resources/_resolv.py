@@ -185,7 +185,8 @@ def _host_address(text: object, name: str) -> IPAddress:
     return parse_ip(str(text), f"address of host {name}")
 
 
-def _resolv(params: t.Mapping[str, t.Any]) -> ResolvConf:
+def parse_resolv(params: t.Mapping[str, t.Any]) -> ResolvConf:
+    """:raises Problem: a nameserver, search domain or option is none."""
     servers = params.get("nameservers")
     if servers is not None:
         servers = tuple(each if each == "host" else str(parse_ip(each, "nameserver")) for each in servers)
@@ -202,7 +203,7 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
     names = list(dict.fromkeys(parse_namespace_name(name) for name in params["netns"]))
     hosts = None if params.get("hosts") is None else hosts_text(params["hosts"])
     present = params["state"] == "present"
-    found = [ResolverFiles(name, _resolv(params) if present else ResolvConf(), hosts, present) for name in names]
+    found = [ResolverFiles(name, parse_resolv(params) if present else ResolvConf(), hosts, present) for name in names]
     resources: list[Resource] = list(found)
 
     def report(world: World) -> dict[str, object]:

@@ -191,7 +191,11 @@ def _shown(world: World, link: Link) -> str:
 # from the options of the module
 
 
-def _end(options: t.Mapping[str, t.Any], what: str, force: bool) -> VethEnd:
+def parse_end(options: t.Mapping[str, t.Any], what: str, force: bool = False) -> VethEnd:
+    """One end; ``what`` says which in a refusal.
+
+    :raises Problem: it has no name, or an option is out of its range.
+    """
     if not options.get("name"):
         raise Problem(f"the {what} of a veth pair has no name", "give it one")
     name = parse_interface(options["name"])
@@ -214,11 +218,11 @@ def _end(options: t.Mapping[str, t.Any], what: str, force: bool) -> VethEnd:
 
 
 def _pair(options: t.Mapping[str, t.Any], present: bool, force: bool) -> VethPair:
-    first = _end(options, "first end", force)
+    first = parse_end(options, "first end", force)
     if present and not options.get("peer"):
         raise Problem(f"veth {first} has no peer", "declare peer: with at least its name")
     given = options.get("peer") or {}
-    peer = _end(given, f"peer of {first.name}", force) if present or given.get("name") else None
+    peer = parse_end(given, f"peer of {first.name}", force) if present or given.get("name") else None
     return VethPair(first, peer, present)
 
 
