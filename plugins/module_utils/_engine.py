@@ -52,16 +52,15 @@ class Draft:
 
     def __init__(self, observed: World, assume: bool) -> None:
         self.world = observed.copy()
-        self.steps: list[Step] = []
+        self.operations: list[Operation] = []
         self.warnings: list[str] = []
         self.assumed: list[str] = []
         self._assume = assume
 
     def do(self, *operations: Operation) -> None:
         for operation in operations:
-            step = Step(operation, operation.invert(self.world))
             operation.simulate(self.world)
-            self.steps.append(step)
+            self.operations.append(operation)
 
     def expect(self, what: str, advice: str, lack: str = "does not exist") -> None:
         """Something that the task builds on is not there: an error, unless it may be assumed to be coming."""
@@ -77,22 +76,62 @@ class Draft:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    steps: tuple[Step, ...]
+    """The operations that lead from one state to another, in order."""
+
+    todo: tuple[Operation, ...]
     before: World
     after: World
     warnings: tuple[str, ...]
 
     @property
     def operations(self) -> list[str]:
-        return [step.operation.command for step in self.steps]
+        """As command lines."""
+        return [operation.command for operation in self.todo]
+
+    @property
+    def steps(self) -> list[Step]:
+        """With the way back of each, which costs more than the plan and is of use only when something fails."""
+        return retraced(self.before, self.todo)
+
+
+def retraced(before: World, operations: t.Iterable[Operation]) -> list[Step]:
+    """Each operation with an inverse made from the state just before it."""
+    world = before.copy()
+    steps = []
+    for operation in operations:
+        steps.append(Step(operation, operation.invert(world)))
+        operation.simulate(world)
+    return steps
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a run comes to: the plan, and the world as it is afterwards (in check mode: as it would be)."""
+    """What a run comes to: the plan, and the world as it is afterwards (in check mode: as it would be).
+
+    ``timings`` are the seconds that each phase took, by name, and ``total``.
+    """
 
     plan: Plan
     world: World
+    timings: t.Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+class Clock:
+    """Measures phases one after the other, in seconds."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.monotonic()
+        self._phases: dict[str, float] = {}
+
+    def phase_ends(self, name: str) -> None:
+        now = time.monotonic()
+        self._phases[name] = now - self._last
+        self._last = now
+
+    @property
+    def timings(self) -> dict[str, float]:
+        seconds = {**self._phases, "total": self._last - self._start}
+        return {name: round(value, 6) for name, value in seconds.items()}
 
 
 class Undone(Problem):
@@ -110,12 +149,18 @@ def run(declaration: Declaration, kernel: Kernel, check: bool) -> Outcome:
     :raises Problem: what is wanted can't be; nothing was changed.
     :raises Undone: the kernel refused a step, or something did not hold; what had been done is undone.
     """
+    clock = Clock()
     observed = observe(declaration, kernel)
+    clock.phase_ends("observe")
     plan = make_plan(declaration, observed, assume=check)
-    if check or not plan.steps:
-        return Outcome(plan, plan.after)
-    apply(plan, kernel)
-    return Outcome(plan, verify(declaration, plan, kernel))
+    clock.phase_ends("plan")
+    world = plan.after
+    if plan.todo and not check:
+        apply(plan, kernel)
+        clock.phase_ends("apply")
+        world = verify(declaration, plan, kernel)
+        clock.phase_ends("verify")
+    return Outcome(plan, world, clock.timings)
 
 
 def observe(declaration: Declaration, kernel: Kernel) -> World:
@@ -136,14 +181,14 @@ def make_plan(declaration: Declaration, observed: World, assume: bool) -> Plan:
         resource.plan(draft)
     if draft.assumed:
         draft.warnings.insert(0, "check mode: assumed to be coming: " + ", ".join(draft.assumed))
-    return Plan(tuple(draft.steps), observed, draft.world, tuple(draft.warnings))
+    return Plan(tuple(draft.operations), observed, draft.world, tuple(draft.warnings))
 
 
 def apply(plan: Plan, kernel: Kernel) -> None:
-    """Carry the steps out; neighbouring requests in one namespace share a send."""
-    done: list[Step] = []
+    """Carry the operations out; neighbouring requests in one namespace share a send."""
+    done: list[Operation] = []
     try:
-        for group in _groups(plan.steps):
+        for group in _groups(plan.todo):
             _perform(group, kernel, done)
     except Problem as problem:
         raise undo(str(problem), plan, done, kernel) from None
@@ -153,43 +198,43 @@ def apply(plan: Plan, kernel: Kernel) -> None:
         raise
 
 
-def _groups(steps: t.Sequence[Step]) -> t.Iterator[list[Step]]:
-    group: list[Step] = []
-    for step in steps:
+def _groups(operations: t.Sequence[Operation]) -> t.Iterator[list[Operation]]:
+    group: list[Operation] = []
+    for operation in operations:
         joins = (
             group
-            and isinstance(step.operation, Request)
-            and isinstance(group[0].operation, Request)
-            and step.operation.where == group[0].operation.where
+            and isinstance(operation, Request)
+            and isinstance(group[0], Request)
+            and operation.where == group[0].where
         )
         if group and not joins:
             yield group
             group = []
-        group.append(step)
+        group.append(operation)
     if group:
         yield group
 
 
-def _perform(group: list[Step], kernel: Kernel, done: list[Step]) -> None:
-    """Run a group; ``done`` grows by each step that the kernel acknowledged, also when another of the group failed."""
-    first = group[0].operation
+def _perform(group: list[Operation], kernel: Kernel, done: list[Operation]) -> None:
+    """Run a group; ``done`` grows by each operation that the kernel acknowledged, also when another of the group failed."""
+    first = group[0]
     if isinstance(first, Request):
-        requests = [step.operation for step in group if isinstance(step.operation, Request)]
+        requests = [operation for operation in group if isinstance(operation, Request)]
         try:
             answers = kernel.send(first.where, [request.message() for request in requests])
         except (KernelRefused, OSError) as error:  # no socket could be had in the namespace, so nothing was sent
             raise _Refused(first, error) from None
-        done.extend(step for step, refused in zip(group, answers) if refused is None)
-        for step, refused in zip(group, answers):
+        done.extend(operation for operation, refused in zip(group, answers) if refused is None)
+        for operation, refused in zip(group, answers):
             if refused is not None:
-                raise _Refused(step.operation, refused)
+                raise _Refused(operation, refused)
         return
-    for step in group:
+    for operation in group:
         try:
-            t.cast(Call, step.operation).run(kernel)
+            t.cast(Call, operation).run(kernel)
         except (KernelRefused, OSError) as error:
-            raise _Refused(step.operation, error) from None
-        done.append(step)
+            raise _Refused(operation, error) from None
+        done.append(operation)
 
 
 class _Refused(Problem):
@@ -201,8 +246,8 @@ class _Refused(Problem):
         self.errno = error.errno
 
 
-def undo(problem: str, plan: Plan, done: t.Sequence[Step], kernel: Kernel) -> Undone:
-    """Take the steps back, the last first, and go on where one can't be: as much as possible is to be as before."""
+def undo(problem: str, plan: Plan, done: t.Sequence[Operation], kernel: Kernel) -> Undone:
+    """Take the operations back, the last first, and go on where one can't be: as much as possible is to be as before."""
     undone: list[str] = []
     leftover: list[str] = []
     for step in reversed(_as_it_went(plan, done)):
@@ -216,29 +261,27 @@ def undo(problem: str, plan: Plan, done: t.Sequence[Step], kernel: Kernel) -> Un
     return Undone(problem, undone, leftover)
 
 
-def _as_it_went(plan: Plan, done: t.Sequence[Step]) -> t.Sequence[Step]:
-    """The steps done, with inverses that suit.
+def _as_it_went(plan: Plan, done: t.Sequence[Operation]) -> t.Sequence[Step]:
+    """What was done, with inverses that suit.
 
-    The kernel goes on with the rest of a send after a message that failed. The inverse of a step behind a gap was made for
-    a state that never was, with the failed step in it, so it is made anew.
+    The kernel goes on with the rest of a send after a message that failed, so what was done may have a gap: the inverse of
+    what stands behind it is made for a state without the operation that failed.
     """
-    if list(done) == list(plan.steps[: len(done)]):
-        return done
     world = plan.before.copy()
     steps = []
-    for step in done:
+    for operation in done:
         try:
-            steps.append(Step(step.operation, step.operation.invert(world)))
-            step.operation.simulate(world)
+            steps.append(Step(operation, operation.invert(world)))
+            operation.simulate(world)
         except KeyError:  # it built on what failed, and the kernel took it all the same
-            steps.append(step)
+            steps += [step for step in plan.steps if step.operation is operation]
     return steps
 
 
 def _take_back(operation: Operation, kernel: Kernel) -> list[str]:
     """Carry an inverse out; the refusal that matters, if there was one."""
     try:
-        _perform([Step(operation, ())], kernel, [])
+        _perform([operation], kernel, [])
     except _Refused as refused:
         return [] if refused.errno in operation.gone else [str(refused)]
     return []
@@ -258,5 +301,5 @@ def verify(declaration: Declaration, plan: Plan, kernel: Kernel) -> World:
         if not left:
             return observed
         if time.monotonic() > deadline:
-            raise undo(problem, plan, plan.steps, kernel)
+            raise undo(problem, plan, plan.todo, kernel)
         time.sleep(0.02)

@@ -44,7 +44,7 @@ def run_module(declare: t.Callable[[dict[str, t.Any]], Declaration], **spec: t.A
     for warning in outcome.plan.warnings:
         module.warn(warning)
     result: dict[str, t.Any] = {
-        "changed": bool(outcome.plan.steps),
+        "changed": bool(outcome.plan.todo),
         "operations": outcome.plan.operations,
         **declaration.report(outcome.world),
     }

@@ -92,19 +92,19 @@ def failing(place: Place) -> Iterator[None]:
     met = []
 
     def apply(plan: _engine.Plan, kernel: Any) -> None:
-        spoilt = list(plan.steps)
+        spoilt = list(plan.todo)
         if place.number < len(spoilt):
-            step = spoilt[place.number]
-            failing_kind = FailingRequest if isinstance(step.operation, _operation.Request) else FailingCall
-            spoilt[place.number] = dataclasses.replace(step, operation=failing_kind(step.operation))
+            operation = spoilt[place.number]
+            failing_kind = FailingRequest if isinstance(operation, _operation.Request) else FailingCall
+            spoilt[place.number] = failing_kind(operation)
             met.append(place)
-        real_apply(dataclasses.replace(plan, steps=tuple(spoilt)), kernel)
+        real_apply(dataclasses.replace(plan, todo=tuple(spoilt)), kernel)
 
     def verify(declaration: Any, plan: Any, kernel: Any) -> Any:
-        if place.number < len(plan.steps):
+        if place.number < len(plan.todo):
             return real_verify(declaration, plan, kernel)
         met.append(place)
-        raise _engine.undo("after the run there is still to do: something", plan, plan.steps, kernel)
+        raise _engine.undo("after the run there is still to do: something", plan, plan.todo, kernel)
 
     with mock.patch.object(_engine, "apply", apply), mock.patch.object(_engine, "verify", verify):
         yield
