@@ -31,11 +31,12 @@ Attributes = t.Sequence[tuple[str, object]]
 class Message:
     """An rtnetlink message in the names of linux/rtnetlink.h; placeholders may stand anywhere in it.
 
-    ``names_links`` says that a name leads to another link after it, so that no index may be looked up before it was sent.
+    ``changed_names`` are those that lead to another link after it, or only then to one, in the namespace of the socket: their
+    indexes may not be looked up before it was sent.
     """
 
     type: str
     flags: tuple[str, ...] = ()
     fields: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
     attributes: Attributes = ()
-    names_links: bool = False
+    changed_names: tuple[str, ...] = ()

@@ -46,8 +46,8 @@ class FailingRequest(_operation.Request):
         return self._real.purpose
 
     def message(self) -> _operation.Message:
-        names_links = self._real.message().names_links
-        return _operation.Message("RTM_DELLINK", fields={"index": NO_SUCH_INDEX}, names_links=names_links)
+        changed_names = self._real.message().changed_names
+        return _operation.Message("RTM_DELLINK", fields={"index": NO_SUCH_INDEX}, changed_names=changed_names)
 
     def simulate(self, world: Any) -> None:
         self._real.simulate(world)

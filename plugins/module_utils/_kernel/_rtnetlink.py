@@ -47,15 +47,11 @@ class Rtnetlink:
     def read(self, ref: NamespaceRef, state: NamespaceState) -> None:
         """Fill ``state`` with the links, their addresses, and the routes."""
         netlink = self.socket(ref)
-        links = _decode.decode_links(netlink.dump(*_codec.dump_links()))
-        addresses = _decode.decode_addresses(netlink.dump(*_codec.dump_addresses()))
+        links = _decode.decode_links(netlink.dump(*_codec.DUMP_LINKS))
+        addresses = _decode.decode_addresses(netlink.dump(*_codec.DUMP_ADDRESSES))
         state.links = {link.name: _with_addresses(link, addresses) for link in links}
         names = {link.index: link.name for link in links if link.index is not None}
-        state.routes = [
-            route
-            for version in (4, 6)
-            for route in _decode.decode_routes(netlink.dump(*_codec.dump_routes(version)), names)
-        ]
+        state.routes = _decode.decode_routes(netlink.dump(*_codec.DUMP_ROUTES), names)
 
     def nsid(self, viewer: NamespaceRef, seen: NamespaceRef) -> int | None:
         """By which id ``viewer`` knows the namespace ``seen``; None: by none."""
@@ -64,23 +60,11 @@ class Rtnetlink:
 
     def send(self, ref: NamespaceRef, messages: t.Sequence[Message]) -> list[KernelRefused | None]:
         """Send all messages in as few sends as the indexes that they need allow; the answer to each."""
-        netlink = self.socket(ref)
-        answers: list[KernelRefused | None] = []
-        pending: list[bytes] = []
-        stale = False  # whether a link that a later message names may be made or renamed by a pending one
+        batch = _Batch(self.socket(ref), self._namespaces)
         for message in messages:
-            if stale and _needs_index(message):
-                answers += netlink.request(pending)
-                pending, stale = [], False
-            try:
-                pending.append(self._encode(netlink, message))
-            except OSError as error:
-                answers += netlink.request(pending)
-                pending, stale = [], False
-                answers.append(KernelRefused(error.errno or 0, error.strerror or str(error)))
-                continue
-            stale = stale or message.names_links
-        return answers + (netlink.request(pending) if pending else [])
+            batch.add(message)
+        batch.flush()
+        return batch.answers
 
     def await_gone(self, names: t.Iterable[str]) -> None:
         """Wait until the host has no links of these names: the kernel takes a namespace apart some time after its end."""
@@ -90,22 +74,42 @@ class Rtnetlink:
             while netlink is not None and _exists(netlink, name) and time.monotonic() < deadline:
                 time.sleep(0.002)
 
-    def _encode(self, netlink: Netlink, message: Message) -> bytes:
-        fields = {name: self._resolved(netlink, value) for name, value in message.fields.items()}
-        attributes = t.cast("list[object]", self._resolved(netlink, list(message.attributes)))
-        return _codec.encode(message.type, message.flags, fields, attributes)
 
-    def _resolved(self, netlink: Netlink, value: object) -> object:
-        """The value with its placeholders filled in, however deep they stand."""
-        if isinstance(value, Index):
-            return _index(netlink, value.name)
-        if isinstance(value, NamespaceFd):
-            return self._namespaces.fd(value.ref)
-        if isinstance(value, (list, tuple)):
-            return [self._resolved(netlink, item) for item in value]
-        if isinstance(value, dict):
-            return {name: self._resolved(netlink, item) for name, item in value.items()}
-        return value
+class _Batch:
+    """Messages on their way through one socket, gathered until an index is needed that one of them decides on."""
+
+    def __init__(self, netlink: Netlink, namespaces: Namespaces) -> None:
+        self.answers: list[KernelRefused | None] = []
+        self._netlink = netlink
+        self._namespaces = namespaces
+        self._pending: list[bytes] = []
+        self._changed: set[str] = set()  # the names that lead elsewhere once the pending ones were sent
+
+    def add(self, message: Message) -> None:
+        try:
+            encoded = _codec.encode(message, self._resolve)  # which may flush
+        except KernelRefused as refused:  # a placeholder for what is not there
+            self.flush()
+            self.answers.append(refused)
+        else:
+            self._pending.append(encoded)
+            self._changed.update(message.changed_names)
+
+    def flush(self) -> None:
+        if self._pending:
+            self.answers += self._netlink.request(self._pending)
+            self._pending = []
+        self._changed.clear()
+
+    def _resolve(self, placeholder: Index | NamespaceFd) -> int:
+        if isinstance(placeholder, Index) and placeholder.name in self._changed:
+            self.flush()
+        try:
+            if isinstance(placeholder, Index):
+                return _index(self._netlink, placeholder.name)
+            return self._namespaces.fd(placeholder.ref)
+        except OSError as error:
+            raise KernelRefused(error.errno or 0, error.strerror or str(error)) from None
 
 
 def _with_addresses(link: Link, addresses: t.Mapping[int, t.Sequence[t.Any]]) -> Link:
@@ -125,13 +129,3 @@ def _exists(netlink: Netlink, name: str) -> bool:
         return _index(netlink, name) > 0
     except OSError:
         return False
-
-
-def _needs_index(value: object) -> bool:
-    if isinstance(value, Index):
-        return True
-    if isinstance(value, Message):
-        return _needs_index(list(value.attributes)) or _needs_index(dict(value.fields))
-    if isinstance(value, (list, tuple)):
-        return any(_needs_index(item) for item in value)
-    return isinstance(value, dict) and any(_needs_index(item) for item in value.values())

@@ -91,7 +91,7 @@ class AddBridge(Request):
         attributes: list[tuple[str, object]] = [("IFLA_IFNAME", self.name)]
         attributes += [] if self.mac is None else [("IFLA_ADDRESS", self.mac)]
         fields = {} if self.index is None else {"index": self.index}
-        return Message("RTM_NEWLINK", ("CREATE", "EXCL"), fields, [*attributes, _info(self.options)], names_links=True)
+        return Message("RTM_NEWLINK", ("CREATE", "EXCL"), fields, [*attributes, _info(self.options)], (self.name,))
 
     def simulate(self, world: World) -> None:
         options = _changed(BridgeOptions(), self.options)

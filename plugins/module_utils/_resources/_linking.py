@@ -73,7 +73,8 @@ class SetLink(Request):
         else:
             names = {"mtu": "IFLA_MTU", "mac": "IFLA_ADDRESS", "name": "IFLA_IFNAME"}
             attributes.append((names[self.attribute], self.value))
-        return Message("RTM_NEWLINK", (), fields, attributes, names_links=self.attribute == "name")
+        changed_names = (self.link, str(self.value)) if self.attribute == "name" else ()
+        return Message("RTM_NEWLINK", (), fields, attributes, changed_names)
 
     def simulate(self, world: World) -> None:
         state, link = world.state(self.where), world.the_link(self.where, self.link)
@@ -180,7 +181,8 @@ class MoveLink(Request):
 
     def message(self) -> Message:
         attributes = [("IFLA_NET_NS_FD", NamespaceFd(self.to)), ("IFLA_IFNAME", self.name)]
-        return Message("RTM_NEWLINK", (), {"index": Index(self.link)}, attributes, names_links=True)
+        # The name in the other namespace too, which may be the same one, reached by another path.
+        return Message("RTM_NEWLINK", (), {"index": Index(self.link)}, attributes, (self.link, self.name))
 
     def simulate(self, world: World) -> None:
         source, target = world.state(self.where), world.state(self.to)

@@ -76,7 +76,7 @@ class AddVeth(Request):
             attributes.append(("IFLA_MASTER", Index(self.master)))
         attributes.append(("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", info)]}))
         fields = {} if self.first.index is None else {"index": self.first.index}
-        return Message("RTM_NEWLINK", ("CREATE", "EXCL"), fields, attributes, names_links=True)
+        return Message("RTM_NEWLINK", ("CREATE", "EXCL"), fields, attributes, (self.first.name, self.peer.name))
 
     def simulate(self, world: World) -> None:
         here, there = world.state(self.where), world.state(self.peer_where)
