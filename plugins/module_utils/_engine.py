@@ -8,6 +8,7 @@ and a run is only whether `apply` is called, and whether missing parents may be 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 import typing as t
@@ -61,6 +62,15 @@ class Draft:
         for operation in operations:
             operation.simulate(self.world)
             self.operations.append(operation)
+
+    @contextlib.contextmanager
+    def sure(self) -> t.Iterator[None]:
+        """Within the block nothing is assumed to be coming: what is declared as one whole brings all that it builds on."""
+        assume, self._assume = self._assume, False
+        try:
+            yield
+        finally:
+            self._assume = assume
 
     def expect(self, what: str, advice: str, lack: str = "does not exist") -> None:
         """Something that the task builds on is not there: an error, unless it may be assumed to be coming."""

@@ -17,6 +17,7 @@ IPNetwork = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 NETNS_DIR = "/run/netns"
 RECORDS = "/run/nslab"  # what the collection remembers of a host until it is booted again
+LASTING_RECORDS = "/var/lib/nslab"  # and of what outlives that: files
 INTERFACE_LIMIT = 15  # IFNAMSIZ is 16, the closing NUL included
 NAMESPACE_LIMIT = 200
 

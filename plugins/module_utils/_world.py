@@ -167,7 +167,8 @@ class ForeignTable:
 class NamespaceState:
     """A network namespace. Facets that nobody asked for are None or empty.
 
-    ``pids`` are the processes inside, ``mounts`` the files over which it is bound, which keep it alive without one.
+    ``pids`` are the processes inside, ``mounts`` the files over which it is bound, ``holders`` the processes outside that
+    have it open: either keeps it alive without one inside.
     """
 
     key: str
@@ -179,6 +180,7 @@ class NamespaceState:
     table: Table | None = None
     firewall: tuple[ForeignTable, ...] | None = None
     mounts: tuple[str, ...] = ()
+    holders: tuple[int, ...] = ()
 
     def copy(self) -> NamespaceState:
         return dataclasses.replace(self, links=dict(self.links), routes=list(self.routes), sysctls=dict(self.sysctls))
@@ -347,6 +349,13 @@ class NeedLinkSysctls(Need):
 @dataclasses.dataclass(frozen=True)
 class NeedProcesses(Need):
     """The pids inside a namespace, and the files over which it is bound."""
+
+    ref: NamespaceRef
+
+
+@dataclasses.dataclass(frozen=True)
+class NeedHolders(Need):
+    """The processes outside a namespace that have it open."""
 
     ref: NamespaceRef
 

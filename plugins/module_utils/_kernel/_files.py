@@ -17,6 +17,7 @@ from .._world import DirectoryState, FileState
 from ._namespaces import NS_GET_NSTYPE
 
 LOCK = f"{RECORDS}/lock"
+_BESIDE = ".nslab-"  # begins the name of a file in the making; one that is there was left by a run that was killed
 _NO_FILE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENXIO})
 
 
@@ -50,7 +51,7 @@ def _is_namespace(file: int) -> bool:
 def directory(path: str) -> DirectoryState | None:
     """None where there is no directory."""
     try:
-        names = tuple(sorted(os.listdir(path)))
+        names = tuple(sorted(name for name in os.listdir(path) if not name.startswith(_BESIDE)))
         return DirectoryState(names, stat.S_IMODE(os.stat(path).st_mode), os.path.islink(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -61,11 +62,11 @@ def write(path: str, state: FileState) -> None:
     folder = os.path.dirname(path)
     make_directory(folder)
     if state.target is not None:
-        beside = os.path.join(folder, f".nslab-{os.getpid()}")
+        beside = os.path.join(folder, f"{_BESIDE}{os.getpid()}")
         os.symlink(state.target, beside)
         os.replace(beside, path)
         return
-    handle, beside = tempfile.mkstemp(prefix=".nslab-", dir=folder)
+    handle, beside = tempfile.mkstemp(prefix=_BESIDE, dir=folder)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             file.write(state.content)
@@ -75,6 +76,12 @@ def write(path: str, state: FileState) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(beside)
         raise
+
+
+def append(path: str, text: str) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        file.write(text)
 
 
 def remove(path: str) -> None:
@@ -97,7 +104,15 @@ def make_directory(path: str, mode: int = 0o755) -> None:
 
 
 def remove_directory(path: str) -> None:
+    _sweep(path)
     os.rmdir(path)
+
+
+def _sweep(path: str) -> None:
+    """Remove what runs that were killed have left half written; only one run at a time works on a host."""
+    for name in os.listdir(path):
+        if name.startswith(_BESIDE):
+            os.unlink(os.path.join(path, name))
 
 
 @contextlib.contextmanager
@@ -113,6 +128,8 @@ def locked(create: bool) -> t.Iterator[None]:
     try:
         yield
     finally:
+        if create:
+            _sweep(RECORDS)
         if create and os.listdir(RECORDS) == [os.path.basename(LOCK)]:
             os.unlink(LOCK)
             with contextlib.suppress(OSError):  # the next run may have made its own lock by now

@@ -25,6 +25,7 @@ from .._world import (
     NeedFile,
     NeedFirewall,
     NeedForwarding,
+    NeedHolders,
     NeedLinks,
     NeedLinkSysctls,
     NeedNamespace,
@@ -48,15 +49,17 @@ class Kernel:
         self.processes = _processes
         self.namespaces = Namespaces()
         self.rtnetlink = Rtnetlink(self.namespaces)
-        self._vanishing: set[str] = set()
+        self._vanishing: dict[str, list[tuple[NamespaceRef, str]]] = {}  # by the name that was taken away
         # For each viewer the ids by which it knows others, and the namespaces that it has not been asked for yet.
         self._walks: dict[NamespaceRef, tuple[dict[int, NamespaceRef], t.Iterator[NamespaceRef]]] = {}
+        self._holding: dict[int, list[int]] | None = None  # who has which namespace open
         self._usual_switches: dict[str, dict[str, str]] = {}  # by namespace
 
     def close(self) -> None:
-        """Also the end of what a task removed: only now do its namespaces go, and with them links on the host."""
+        """Also the end of what a task removed: only now do its namespaces go, and with them links in others."""
+        self.rtnetlink.close()  # a socket keeps its namespace alive
         self.namespaces.release()
-        self.rtnetlink.await_gone(self._vanishing)
+        self.rtnetlink.await_gone(link for links in self._vanishing.values() for link in links)
         self.rtnetlink.close()
         self.namespaces.close()
 
@@ -65,14 +68,14 @@ class Kernel:
     def send(self, where: NamespaceRef, messages: t.Sequence[Message]) -> list[KernelRefused | None]:
         return self.rtnetlink.send(where, messages)
 
-    def unbind(self, name: str, vanishing: t.Iterable[str]) -> None:
-        """Take a namespace's name away; ``vanishing`` are the links of the host that go when it does."""
+    def unbind(self, name: str, vanishing: t.Iterable[tuple[NamespaceRef, str]]) -> None:
+        """Take a namespace's name away; ``vanishing`` are the links elsewhere that go when it does."""
         self.namespaces.unbind(name)
-        self._vanishing.update(vanishing)
+        self._vanishing[name] = list(vanishing)
 
     def rebind(self, name: str) -> None:
         self.namespaces.rebind(name)
-        self._vanishing.clear()
+        del self._vanishing[name]
 
     def record_attachment(self, name: str) -> None:
         """Remember that, and which, namespace was bound under ``name``."""
@@ -108,6 +111,7 @@ class Kernel:
             self.namespaces.refresh()
             self._walks.clear()
             self._usual_switches.clear()
+            self._holding = None
             world.live_rename = _kernel_version() >= (6, 2)
         order = list(_LOOK)
         for need in sorted(needs, key=lambda need: order.index(type(need))):
@@ -223,6 +227,13 @@ class Kernel:
                 other.pids = tuple(found.get(key, ()))
                 other.mounts = tuple(mounts.get(other.inode or 0, ()))
 
+    def _holders(self, world: World, need: NeedHolders) -> None:
+        state = self._resolve(world, need.ref)
+        if state is not None:
+            if self._holding is None:
+                self._holding = _processes.by_open_namespace()
+            state.holders = tuple(self._holding.get(state.inode or 0, ()))
+
     def _table(self, world: World, need: NeedTable) -> None:
         from . import _nftables
 
@@ -260,6 +271,7 @@ _LOOK: dict[type, t.Callable[[Kernel, World, t.Any], None]] = {
     NeedForwarding: Kernel._forwarding,
     NeedLinkSysctls: Kernel._link_sysctls,
     NeedProcesses: Kernel._processes,
+    NeedHolders: Kernel._holders,
     NeedTable: Kernel._table,
     NeedFirewall: Kernel._firewall,
     NeedFile: Kernel._file,

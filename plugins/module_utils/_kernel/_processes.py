@@ -24,6 +24,20 @@ def by_namespace() -> dict[str, list[int]]:
     return {key: sorted(pids) for key, pids in found.items()}
 
 
+def by_open_namespace() -> dict[int, list[int]]:
+    """The pids, other than our own, that have a network namespace open by a descriptor, by its inode."""
+    found: dict[int, set[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and int(entry) != os.getpid():
+            with contextlib.suppress(OSError):
+                for handle in os.listdir(f"/proc/{entry}/fd"):
+                    with contextlib.suppress(OSError):
+                        target = os.readlink(f"/proc/{entry}/fd/{handle}")
+                        if target.startswith("net:["):
+                            found.setdefault(int(target[len("net:[") : -1]), set()).add(int(entry))
+    return {inode: sorted(pids) for inode, pids in found.items()}
+
+
 def end(pids: t.Iterable[int]) -> None:
     """SIGTERM, and SIGKILL for what is still there after the grace time; held by pidfd, as pids are reused."""
     handles = []

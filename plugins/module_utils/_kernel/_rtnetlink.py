@@ -66,13 +66,15 @@ class Rtnetlink:
         batch.flush()
         return batch.answers
 
-    def await_gone(self, names: t.Iterable[str]) -> None:
-        """Wait until the host has no links of these names: the kernel takes a namespace apart some time after its end."""
+    def await_gone(self, links: t.Iterable[tuple[NamespaceRef, str]]) -> None:
+        """Wait until the links are gone: the kernel takes namespaces apart some time after their end, one sweep at a time."""
         deadline = time.monotonic() + GONE_SECONDS
-        netlink = self.socket(HOST) if names else None
-        for name in names:
-            while netlink is not None and _exists(netlink, name) and time.monotonic() < deadline:
+        for ref, name in links:
+            netlink = self.socket(ref)
+            while _exists(netlink, name) and time.monotonic() < deadline:
                 time.sleep(0.002)
+                swept = not _exists(netlink, name)
+                deadline = time.monotonic() + GONE_SECONDS if swept else deadline
 
 
 class _Batch:

@@ -8,9 +8,10 @@ import dataclasses
 import typing as t
 
 from .._operation import Call, Operation, words
-from .._values import HOST, NETNS_DIR, NamespaceRef, attachment_record
+from .._values import NETNS_DIR, NamespaceRef, attachment_record
 from .._world import NameEntry, World
 from ._file import DropFile, PutFile
+from ._linking import remove_link
 from ._place import empty_namespace
 
 if t.TYPE_CHECKING:
@@ -103,10 +104,13 @@ class RecordAttachment(Call):
 
 @dataclasses.dataclass(frozen=True)
 class DropNamespace(Call):
-    """Take a namespace's name away; it ends when nothing else holds it. ``vanishing`` are the host's links that end with it."""
+    """Take a namespace's name away; it ends when nothing else holds it.
+
+    ``vanishing`` are the links in other namespaces that go when it does, being ends of veths.
+    """
 
     name: str
-    vanishing: tuple[str, ...] = ()
+    vanishing: tuple[tuple[NamespaceRef, str], ...] = ()
 
     @property
     def command(self) -> str:
@@ -122,10 +126,8 @@ class DropNamespace(Call):
     def simulate(self, world: World) -> None:
         world.names[self.name] = NameEntry("missing")
         world.keys[name_ref(self.name)] = None
-        host = world.at(HOST)
-        for link in self.vanishing:
-            if host is not None:
-                host.links.pop(link, None)
+        for ref, link in self.vanishing:
+            remove_link(world.state(ref), link)
 
     def invert(self, world: World) -> tuple[Operation, ...]:
         return (RebindNamespace(self.name),)

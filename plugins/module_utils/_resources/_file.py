@@ -47,6 +47,34 @@ class PutFile(Call):
 
 
 @dataclasses.dataclass(frozen=True)
+class AppendToFile(Call):
+    """Add whole lines to the end of a file that is there."""
+
+    path: str
+    lines: str
+
+    @property
+    def command(self) -> str:
+        return here_document(f"cat >> {words(self.path)}", self.lines)
+
+    @property
+    def purpose(self) -> str:
+        return f"append to file {self.path}"
+
+    def run(self, kernel: Kernel) -> None:
+        kernel.files.append(self.path, self.lines)
+
+    def simulate(self, world: World) -> None:
+        former = world.files[self.path]
+        if former is not None:
+            world.files[self.path] = dataclasses.replace(former, content=former.content + self.lines)
+
+    def invert(self, world: World) -> tuple[Operation, ...]:
+        former = world.files.get(self.path)
+        return () if former is None else (PutFile(self.path, former),)
+
+
+@dataclasses.dataclass(frozen=True)
 class DropFile(Call):
     path: str
 

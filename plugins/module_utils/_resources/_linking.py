@@ -229,8 +229,8 @@ class DropLink(Request):
         state = world.state(self.where)
         link = state.links[self.link]
         if link.kind == "veth" and link.peer is not None and world.far_end(link) is not None:
-            _remove(world.namespaces[link.peer.namespace], link.peer.name)
-        _remove(state, self.link)
+            remove_link(world.namespaces[link.peer.namespace], link.peer.name)
+        remove_link(state, self.link)
 
     def invert(self, world: World) -> tuple[Operation, ...]:
         """The link again, and all that went with it: at both ends of a veth, at the ports of a bridge."""
@@ -251,7 +251,8 @@ class DropLink(Request):
         return (self.again, *ports, *rest, *routes)
 
 
-def _remove(state: NamespaceState, name: str) -> None:
+def remove_link(state: NamespaceState, name: str) -> None:
+    """The link, and what the kernel drops along with it."""
     state.links.pop(name, None)
     forget_routes(state, name)
     for other in list(state.links.values()):

@@ -19,7 +19,7 @@ from .._values import (
     parse_sysctl,
     parse_sysctl_value,
 )
-from .._world import NameEntry, NamespaceState, Need, NeedFile, NeedLinks, NeedPeer, NeedProcesses, World
+from .._world import NameEntry, NamespaceState, Need, NeedFile, NeedHolders, NeedLinks, NeedPeer, NeedProcesses, World
 from ._binding import (
     AddNamespace,
     BindNamespace,
@@ -89,7 +89,7 @@ class Ended:
         found: list[Need] = [NeedLinks(HOST)]
         for name in self.names:
             ref, entry = name_ref(name), world.names.get(name)
-            found += [NeedLinks(ref), NeedProcesses(ref), NeedFile(ref.path)]
+            found += [NeedLinks(ref), NeedProcesses(ref), NeedHolders(ref), NeedFile(ref.path)]
             if entry is not None and entry.attached:
                 found.append(NeedFile(attachment_record(name)))
             state = world.at(ref)
@@ -117,20 +117,22 @@ class Ended:
             remove_stale(draft, name)
             return ()
         ours = {name_ref(each).path for each in self.names}
-        held = entry.attached or any(point not in ours for point in state.mounts)
+        held = entry.attached or state.holders or any(point not in ours for point in state.mounts)
         ends = not held and (not pids or self.processes == "terminate")
-        vanishing: list[str] = []
+        vanishing: list[tuple[NamespaceRef, str]] = []
         if ends:
-            vanishing = [
-                link.peer.name
-                for link in state.links.values()
-                if link.peer is not None and _on_host(draft, link.peer.namespace)
-            ]
+            vanishing = self._far_ends(draft.world, state)
             self._save_physical(draft, name, state)
         draft.do(DropNamespace(name, tuple(vanishing)))
         if entry.attached:
             draft.do(DropFile(attachment_record(name)))
         return pids if self.processes == "terminate" else ()
+
+    def _far_ends(self, world: World, state: NamespaceState) -> list[tuple[NamespaceRef, str]]:
+        """The other ends of the veths in a namespace, so far as they are in one that stays."""
+        staying = {key for ref, key in world.keys.items() if ref.kind != "name" or ref.value not in self.names}
+        peers = [link.peer for link in state.links.values() if link.peer is not None]
+        return [(world.reference(peer.namespace), peer.name) for peer in peers if peer.namespace in staying]
 
     def _judge(self, draft: Draft, name: str, pids: tuple[int, ...], attached: bool) -> None:
         shown = ", ".join(map(str, pids[:10])) + (", ..." if len(pids) > 10 else "")
@@ -158,10 +160,6 @@ class Ended:
                         "rename one of the two",
                     )
                 draft.do(MoveLink(name_ref(name), link.name, HOST, link.name))
-
-
-def _on_host(draft: Draft, key: str) -> bool:
-    return draft.world.keys.get(HOST) == key
 
 
 # from the options of the module

@@ -89,3 +89,18 @@ class AddVeth(Request):
         bridge = None if self.master is None else state.links[self.master]
         kept = () if bridge is None else keep_mac(state, self.where, bridge, self.first.name)
         return (DropLink(self.where, self.first.name, None), *kept)
+
+
+def drop_veth(world: World, where: NamespaceRef, link: Link) -> DropLink:
+    """The removal of a pair by one of its ends, which makes it anew when it is undone, if the other end is within reach."""
+    far = world.far_end(link)
+    if far is None or link.peer is None:
+        return DropLink(where, link.name, None)
+    again = AddVeth(
+        where,
+        NewEnd(link.name, link.mac, link.mtu, link.index),
+        where if link.peer.namespace == world.keys[where] else world.reference(link.peer.namespace),
+        NewEnd(far.name, far.mac, far.mtu, far.index),
+        link.master,
+    )
+    return DropLink(where, link.name, again)

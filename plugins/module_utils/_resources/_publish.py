@@ -113,7 +113,7 @@ def parse_publishes(options: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Publish
     found: list[Publish] = []
     for number, option in enumerate(options, 1):
         try:
-            publish = _parse(option)
+            publish = parse_publish(option)
         except Problem as problem:
             raise Problem(f"publish {number}: {problem}") from None
         for other in found:
@@ -126,7 +126,7 @@ def parse_publishes(options: t.Iterable[t.Mapping[str, t.Any]]) -> tuple[Publish
     return tuple(found)
 
 
-def _parse(option: t.Mapping[str, t.Any]) -> Publish:
+def parse_publish(option: t.Mapping[str, t.Any]) -> Publish:
     protocol = option.get("protocol") or "tcp"
     first, last = _parse_ports(str(option["port"]), "port")
     to = parse_ip(option["to"], "to")

@@ -27,8 +27,7 @@ from .._values import (
 from .._world import End, Link, Need, NeedLinks, NeedLinkSysctls, NeedNamespace, NeedPeer, World
 from ._addresses import Addresses
 from ._link import Attributes, Up, bring, governed_link, mtu_of, report_link
-from ._linking import DropLink
-from ._pairing import AddVeth, NewEnd
+from ._pairing import AddVeth, NewEnd, drop_veth
 from ._place import described_kind, link_at, namespace_at, place
 
 
@@ -169,17 +168,7 @@ class VethPair:
         link = self._link(draft, end)
         if link is None:
             return
-        far = world.far_end(link)
-        again = None
-        if far is not None and link.peer is not None:
-            again = AddVeth(
-                end.where,
-                NewEnd(link.name, link.mac, link.mtu, link.index),
-                end.where if link.peer.namespace == world.keys[end.where] else world.reference(link.peer.namespace),
-                NewEnd(far.name, far.mac, far.mtu, far.index),
-                link.master,
-            )
-        draft.do(DropLink(end.where, end.name, again))
+        draft.do(drop_veth(world, end.where, link))
 
 
 def _shown(world: World, link: Link) -> str:
