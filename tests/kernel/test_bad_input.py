@@ -9,8 +9,8 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 from support import runner, sandbox
@@ -464,7 +464,7 @@ def test_files_are_for_names_only(host: Host, name: str) -> None:
 CALLS = [
     ("netns", {"name": ["blue"]}),
     ("veth", {"name": "a", "peer": {"name": "b"}}),
-    ("bridge", {"name": "b"}),
+    ("bridge", {"name": "br1"}),
     ("ns_link", {"name": "v0", "mtu": 1400}),
     ("ns_route", {"routes": [{"dst": "10.9.0.0/16", "via": "10.0.0.2"}]}),
     ("ns_nat", {"name": "x", "inside": ["v0"], "uplink": ["v1"]}),
@@ -472,29 +472,50 @@ CALLS = [
 
 
 @contextlib.contextmanager
-def without_pyroute2() -> Iterator[None]:
-    kept = {name: module for name, module in sys.modules.items() if not name.startswith("pyroute2")}
-    with mock.patch.dict(sys.modules, {**kept, "pyroute2": None}, clear=True):
+def with_pyroute2(**given: None) -> Iterator[None]:
+    """The modules of the real one are not imported, or stand as they are given."""
+
+    def imported() -> dict[str, Any]:
+        return {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "pyroute2"}
+
+    def exchange(modules: dict[str, Any]) -> None:
+        for name in imported():
+            del sys.modules[name]
+        sys.modules.update(modules)
+
+    before = imported()
+    exchange(given)
+    try:
         yield
+    finally:
+        exchange(before)
 
 
 @pytest.mark.parametrize(("module", "arguments"), CALLS, ids=[module for module, _arguments in CALLS])
 def test_pyroute2_is_missing(furnished: Host, module: str, arguments: dict[str, Any]) -> None:
-    with without_pyroute2():
+    with with_pyroute2(pyroute2=None):
         furnished.refuse(module, r"pyroute2.*(python3-pyroute2|pip)", **arguments)
 
 
 @pytest.mark.parametrize(("module", "arguments"), CALLS, ids=[module for module, _arguments in CALLS])
+@pytest.mark.parametrize("file", ["config/version.py", "__init__.py"], ids=["as released", "otherwise"])
 def test_pyroute2_is_too_old(
-    furnished: Host, module: str, arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    furnished: Host, file: str, module: str, arguments: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pyroute2
-    import pyroute2.config.version
+    (tmp_path / "pyroute2/config").mkdir(parents=True)
+    (tmp_path / "pyroute2/__init__.py").touch()
+    (tmp_path / "pyroute2" / file).write_text('__version__ = "0.5.14"\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    with with_pyroute2():
+        furnished.refuse(module, r"pyroute2.*0\.5\.14.*0\.7\.2", **arguments)
 
-    monkeypatch.setattr(pyroute2, "__version__", "0.5.14", raising=False)
-    monkeypatch.setattr(pyroute2.config.version, "__version__", "0.5.14")
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.5.14")
-    furnished.refuse(module, r"pyroute2.*0\.5\.14.*0\.7\.2", **arguments)
+
+def test_only_rule_sets_are_made_with_pyroute2(furnished: Host) -> None:
+    """Its import takes longer than the rest of a task."""
+    for module, arguments in CALLS:
+        with with_pyroute2():
+            assert not runner.run(module, arguments).failed
+            assert ("pyroute2" in sys.modules) == (module == "ns_nat")
 
 
 @contextlib.contextmanager
