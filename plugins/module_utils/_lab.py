@@ -82,7 +82,8 @@ class LabNat:
 class Lab:
     """A definition as read. ``hosts``: every namespace resolves every other by the name of its node.
 
-    ``overlap``: addresses and networks that occur in several segments are meant.
+    ``overlap``: addresses and networks that occur in several segments are meant. ``unread`` are the nodes that may have links
+    or addresses which could not be read: what builds on these can't be judged.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Lab:
     nat: tuple[LabNat, ...] = ()
     hosts: bool = False
     overlap: bool = False
+    unread: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
