@@ -39,13 +39,16 @@ class Declaration:
     """What a task declares: the objects, in the order in which they build on each other, and what it returns of them.
 
     ``report`` gives the returned state, read off any World; ``title`` names the objects in a diff's header, whose text is
-    ``governed``: all that the task may change, where the returned state does not tell it all.
+    ``governed``: all that the task may change, where the returned state does not tell it all; with ``sparse`` only what of it
+    changes. ``timed``: the seconds of each phase are returned.
     """
 
     resources: t.Sequence[Resource]
     report: t.Callable[[World], dict[str, object]]
     title: str
     governed: t.Callable[[World], object] | None = None
+    sparse: bool = False
+    timed: bool = False
 
 
 class Draft:

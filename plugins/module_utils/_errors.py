@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import typing as t
 
 
 class Problem(Exception):
@@ -13,7 +14,11 @@ class Problem(Exception):
     The text names the object, what was wanted of it, what the kernel answered (if it was asked) and what to do.
     Everything that a module refuses, and every refusal of the kernel, reaches the user as a Problem; any other
     exception is a fault of the collection itself.
+
+    ``details`` are the parts of one that is made of several, for a machine to read.
     """
+
+    details: t.Sequence[t.Mapping[str, str]] = ()
 
     def __init__(self, what: str, advice: str = "") -> None:
         text = " ".join(what.split())

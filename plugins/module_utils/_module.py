@@ -16,7 +16,6 @@ from ._errors import Problem, advice_for
 from ._kernel import _files
 from ._kernel._kernel import Kernel
 from ._kernel._refusal import KernelRefused
-from ._world import World
 from ._yaml import to_yaml
 
 PYROUTE2 = (0, 7, 2)
@@ -39,7 +38,7 @@ def run_module(declare: t.Callable[[dict[str, t.Any]], Declaration], **spec: t.A
     except Undone as problem:
         module.fail_json(msg=str(problem), rolled_back=not problem.leftover, undone=problem.undone)
     except Problem as problem:
-        module.fail_json(msg=str(problem))
+        module.fail_json(msg=str(problem), **({"errors": problem.details} if problem.details else {}))
     except (KernelRefused, OSError) as error:
         said = (error.text,) if isinstance(error, KernelRefused) else (error.filename, error.strerror)
         text = ": ".join(str(part) for part in said if part) or str(error)
@@ -51,6 +50,8 @@ def run_module(declare: t.Callable[[dict[str, t.Any]], Declaration], **spec: t.A
         "operations": outcome.plan.operations,
         **declaration.report(outcome.world),
     }
+    if declaration.timed:
+        result["timings"] = outcome.timings
     if module._diff:
         result["diff"] = diff(declaration, outcome)
     module.exit_json(**result)
@@ -110,17 +111,16 @@ def require_capabilities() -> None:
 
 def diff(declaration: Declaration, outcome: Outcome) -> dict[str, str]:
     """Before and after of the objects governed, both read off the plan."""
+    governed = declaration.governed or declaration.report
+    before, after = (_declared(governed(world)) for world in (outcome.plan.before, outcome.plan.after))
+    if declaration.sparse:
+        before, after = _differing(before, after)
     return {
         "before_header": f"{declaration.title} (before)",
         "after_header": f"{declaration.title} (after)",
-        "before": _text(declaration, outcome.plan.before),
-        "after": _text(declaration, outcome.plan.after),
+        "before": to_yaml(before),
+        "after": to_yaml(after),
     }
-
-
-def _text(declaration: Declaration, world: World) -> str:
-    governed = declaration.governed or declaration.report
-    return to_yaml(_declared(governed(world)))
 
 
 def _declared(value: object) -> object:
@@ -129,3 +129,18 @@ def _declared(value: object) -> object:
     if isinstance(value, list):
         return [_declared(item) for item in value]
     return value
+
+
+def _differing(before: object, after: object) -> tuple[object, object]:
+    """Both without what is the same in both, however deep it stands."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        return before, after
+    pairs = {key: _differing(before.get(key), after.get(key)) for key in before if before[key] != after.get(key)}
+    return (
+        {key: pair[0] for key, pair in pairs.items()},
+        {
+            key: pairs[key][1] if key in pairs else value
+            for key, value in after.items()
+            if key not in before or key in pairs
+        },
+    )

@@ -76,7 +76,8 @@ def sandbox() -> Iterator[None]:
 
 def furnish() -> None:
     mount("none", "/", None, MS_REC | MS_PRIVATE)
-    mount("tmpfs", "/run", "tmpfs", 0, "mode=755")
+    for directory in ("/run", "/var/lib"):  # what the collection remembers is in both
+        mount("tmpfs", directory, "tmpfs", 0, "mode=755")
     mount("sysfs", "/sys", "sysfs")
     changes = Path("/run/etc-of-the-sandbox")
     for directory in ("upper", "work"):

@@ -27,8 +27,8 @@ from ._file import AppendToFile, DropDirectory, DropFile, MakeDirectory, PutFile
 _PREFIX = "lab."
 _LASTING_KINDS = ("files",)
 
-Key = t.Tuple[str, ...]
-Entries = t.Dict[Key, str]
+Key = tuple[str, ...]
+Entries = dict[Key, str]
 
 
 def parse_journal(text: str) -> Entries:

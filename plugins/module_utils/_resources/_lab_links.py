@@ -15,7 +15,7 @@ from ._lab_ledger import Entries, Key
 from ._link import bring
 from ._pairing import drop_veth
 
-Place = t.Tuple[str, str]  # a namespace as the ledger writes it, and an interface in it
+Place = tuple[str, str]  # a namespace as the ledger writes it, and an interface in it
 
 
 def reference(where: str) -> NamespaceRef:

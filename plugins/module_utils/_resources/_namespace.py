@@ -116,17 +116,22 @@ class Ended:
         if linked:  # a symbolic link to a namespace, which lives on wherever that is
             remove_stale(draft, name)
             return ()
-        ours = {name_ref(each).path for each in self.names}
-        held = entry.attached or state.holders or any(point not in ours for point in state.mounts)
-        ends = not held and (not pids or self.processes == "terminate")
         vanishing: list[tuple[NamespaceRef, str]] = []
-        if ends:
+        if self.ends(draft.world, name):
             vanishing = self._far_ends(draft.world, state)
             self._save_physical(draft, name, state)
         draft.do(DropNamespace(name, tuple(vanishing)))
         if entry.attached:
             draft.do(DropFile(attachment_record(name)))
         return pids if self.processes == "terminate" else ()
+
+    def ends(self, world: World, name: str) -> bool:
+        """Whether the namespace goes with its name, and does not live on by something that holds it."""
+        state = world.state(name_ref(name))
+        ours = {name_ref(each).path for each in self.names}
+        elsewhere = any(point not in ours for point in state.mounts)
+        held = elsewhere or bool(state.holders) or world.names[name].attached
+        return not held and (not state.pids or self.processes == "terminate")
 
     def _far_ends(self, world: World, state: NamespaceState) -> list[tuple[NamespaceRef, str]]:
         """The other ends of the veths in a namespace, so far as they are in one that stays."""

@@ -119,7 +119,7 @@ def _report(world: World, nat: Nat) -> dict[str, object] | None:
     state = world.at(nat.where)
     if state is None or state.table is None:
         return None
-    rules = _rules(state.table, nat.name)
+    rules = rules_of(state.table, nat.name)
     # In check mode it may have rules, and its inside links be yet to come.
     if not rules and nat.name not in holders(state.table).values():
         return None
@@ -137,7 +137,7 @@ def _report(world: World, nat: Nat) -> dict[str, object] | None:
     }
 
 
-def _rules(table: Table, name: str) -> list[str]:
+def rules_of(table: Table, name: str) -> list[str]:
     """The rule set's own, and the elements of the maps of published ports, as nft writes them."""
     own = [chain for chain in table.chains if chain.name in (f"post_{name}", f"in_{name}", f"pub_{name}")]
     elements = [each for named in table.maps if named.name in MAP.values() for each in named.elements]

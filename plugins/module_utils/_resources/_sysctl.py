@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
 
 _GLOBAL = re.compile(r"net/ipv(4)/ip_forward\Z|net/ipv([46])/conf/all/forwarding\Z")
 _FORCED = re.compile(r"net/ipv6/conf/(?!all/|default/)[^/]+/force_forwarding\Z")
+_OF_A_LINK = re.compile(r"net/(?:ipv[46]|mpls)/(?:conf|neigh)/(?!all/|default/)([^/]+)/")
 _ACCEPT_REDIRECTS = "net/ipv4/conf/all/accept_redirects"
 
 
@@ -30,6 +31,12 @@ def global_switch(path: str) -> int | None:
     """4 or 6 where the sysctl is the global switch of forwarding, which sets that of every link along; else None."""
     match = _GLOBAL.match(path)
     return int(match.group(1) or match.group(2)) if match else None
+
+
+def of_a_link(path: str) -> str | None:
+    """The link that a sysctl belongs to; ``all`` and ``default`` are none."""
+    match = _OF_A_LINK.match(path)
+    return match.group(1) if match else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,10 +109,15 @@ class Sysctls:
         state = namespace_at(draft, self.where)
         # The global switches first, as they set those of the links along.
         for path in sorted(self.values, key=lambda path: global_switch(path) is None):
-            if path in state.sysctls and state.sysctls[path] is None:
+            if path in state.sysctls and state.sysctls[path] is None and not _is_coming(state, of_a_link(path)):
                 raise Problem(
                     f"sysctl {path} does not exist {place(self.where)}",
                     "check its name, and that the kernel has the module and the link that it belongs to",
                 )
             if state.sysctls.get(path) != self.values[path]:
                 draft.do(SetSysctl(self.where, path, self.values[path]))
+
+
+def _is_coming(state: NamespaceState, link: str | None) -> bool:
+    """Whether a link is there by the plan and not yet in the kernel."""
+    return link is not None and link in state.links and state.links[link].index is None

@@ -1,0 +1,233 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a lab is made of: the resources of the modules, in the order in which they build on each other.
+
+What the lab has in its ledger and no longer declares goes first, links before what they lead to; only whole namespaces go
+last, since the end of a process can't be undone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import typing as t
+
+from .._engine import Draft, Resource
+from .._lab import Endpoint, Lab, LabLink, LabNamespace
+from .._lab_addresses import host_entries
+from .._values import IPInterface
+from .._world import Need, NeedLinks, World
+from ._address import DropAddress
+from ._binding import name_ref
+from ._bridge import WantedBridge
+from ._lab_ledger import Entries, Key
+from ._lab_links import LinkGone, Place, RecordedLink, drop_link, record, reference
+from ._link import Up
+from ._namespace import Ended, Namespace
+from ._nat_plan import Nat
+from ._resolv import ResolvConf, ResolverFiles, hosts_text
+from ._route import RouteSet
+from ._sysctl import Sysctls, of_a_link
+from ._veth import VethEnd, VethPair
+from ._wanted_route import WantedRoute
+
+Part = tuple[str, Resource]  # with its place in the definition, for refusals
+
+
+def wanted_entries(lab: Lab, networks: t.Iterable[object]) -> Entries:
+    """What the lab is to have in its ledger, if nothing of it was there before."""
+    found: Entries = {}
+    for each in lab.namespaces:
+        found[("namespace", each.name)] = ""
+        for route in each.routes:
+            found[route_key(route.route)] = ""
+    for bridge in lab.bridges:
+        found[("bridge", str(bridge.bridge.where), bridge.bridge.name)] = ""
+    for link in lab.links:
+        recorded = record(link)
+        found[recorded.key] = " ".join(recorded.nodes)
+    wishes: list[WantedBridge | VethEnd] = [bridge.bridge for bridge in lab.bridges]
+    wishes += [end.end for link in lab.links for end in link.ends]
+    for wish in wishes:
+        if wish.addresses:
+            found[("addresses", str(wish.where), wish.name)] = " ".join(map(str, wish.addresses))
+    for nat in lab.nat:
+        found[("rules", str(nat.nat.where), nat.nat.name)] = ""
+    for each in lab.namespaces:
+        if has_files(lab, each):
+            found[("files", each.name)] = ""
+    found.update({("network", str(network)): "" for network in networks})
+    return found
+
+
+def route_key(route: WantedRoute) -> Key:
+    return ("route", str(route.where), str(route.dst), str(route.table), str(route.metric))
+
+
+def has_files(lab: Lab, namespace: LabNamespace) -> bool:
+    return lab.hosts or namespace.resolv is not None or namespace.hosts is not None
+
+
+def needed_parts(lab: Lab) -> tuple[list[Part], list[Part]]:
+    """The parts that make what is declared: the namespaces, and all that goes into them, between which links are moved."""
+    first: list[Part] = []
+    for each in lab.namespaces:
+        first.append((each.path, Namespace(each.name)))
+        general = {path: value for path, value in each.sysctls if of_a_link(path) is None}
+        if general:
+            first.append((f"{each.path}.sysctl", Sysctls(each.where, general)))
+    rest: list[Part] = [(bridge.path, bridge.bridge.bare()) for bridge in lab.bridges]
+    rest += [(link.path, _pair(link)) for link in lab.links]
+    ends: dict[str, list[Endpoint]] = {}
+    for link in lab.links:
+        for end in link.ends:
+            ends.setdefault(str(end.end.where), []).append(end)
+    for each in lab.namespaces:
+        rest += _inside(each, ends.pop(each.name, []))
+    for others in ends.values():
+        rest += [(end.path, part) for end in others for part in end.end.resources()]
+        rest += [(end.path, end.end.up_resource()) for end in others]
+    rest += [(bridge.path, part) for bridge in lab.bridges for part in bridge.bridge.resources()]
+    routes = [each for namespace in lab.namespaces for each in namespace.routes]
+    routes.sort(key=lambda each: any(hop.via is not None for hop in each.route.gateways))
+    rest += [(each.path, RouteSet(each.route)) for each in routes]
+    rest += [(each.path, each.nat) for each in lab.nat]
+    return first, [*rest, *_files(lab)]
+
+
+def _pair(link: LabLink) -> VethPair:
+    """The end that is a port comes first: its bridge can be named in the message that makes the pair."""
+    first, second = (end.end for end in link.ends)
+    return VethPair(second, first) if first.master is None and second.master is not None else VethPair(first, second)
+
+
+def _inside(namespace: LabNamespace, ends: list[Endpoint]) -> list[Part]:
+    found: list[Part] = []
+    own = {path: value for path, value in namespace.sysctls if of_a_link(path) is not None}
+    if own:
+        found.append((f"{namespace.path}.sysctl", Sysctls(namespace.where, own)))
+    if namespace.loopback is not None:
+        found.append((f"{namespace.path}.loopback", Up(namespace.where, "lo", namespace.loopback)))
+    found += [(end.path, part) for end in ends for part in end.end.resources()]
+    return [*found, *((end.path, end.end.up_resource()) for end in ends)]
+
+
+def _files(lab: Lab) -> list[Part]:
+    found: list[Part] = []
+    everybody = host_entries(lab) if lab.hosts else {}
+    common = hosts_text(everybody) if lab.hosts else None
+    for each in lab.namespaces:
+        if has_files(lab, each):
+            hosts = common
+            if each.hosts is not None:
+                hosts = hosts_text({**everybody, **dict(each.hosts)})
+            path = f"{each.path}.resolv" if each.resolv is not None else each.path
+            found.append((path, ResolverFiles(each.name, each.resolv or ResolvConf(), hosts)))
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Surplus:
+    """What is in the ledger and no longer declared.
+
+    ``links`` are those of it, ``taken`` the places that links and bridges of the lab are to have, ``left`` those that links
+    are moved away from.
+    """
+
+    entries: Entries
+    links: tuple[RecordedLink, ...]
+    taken: frozenset[Place]
+    left: frozenset[Place]
+
+    def early_parts(self) -> list[Part]:
+        """What goes before anything is made."""
+        found: list[Part] = []
+        going = {place for link in self.links for place in link.places} | self.left
+        going |= {(key[1], key[2]) for key in self.entries if key[0] == "bridge"}
+        for key in self.entries:
+            if key[0] == "rules":
+                found.append(("", Nat(reference(key[1]), key[2], present=False)))
+            elif key[0] == "route" and key[1] not in self.namespaces:
+                found.append(("", RouteSet(_route(key), present=False)))
+            elif key[0] == "addresses" and (key[1], key[2]) not in going and key[1] not in self.namespaces:
+                addresses = tuple(ipaddress.ip_interface(text) for text in self.entries[key].split())
+                found.append(("", AddressesGone(key[1], key[2], addresses)))
+            elif key[0] == "files":
+                found.append(("", ResolverFiles(key[1], present=False)))
+        return [*found, *(("", LinkGone(link.places)) for link in self.links if not self._vanishes(link))]
+
+    def late_parts(self, processes: str) -> list[Part]:
+        """What others were moved out of before."""
+        bridges = [key for key in self.entries if key[0] == "bridge" and key[1] not in self.namespaces]
+        found: list[Part] = [("", self._bridge(key[1], key[2]).bare(present=False)) for key in bridges]
+        vanishing = tuple(link for link in self.links if self._vanishes(link))
+        return (
+            [*found, ("", NamespacesGone(Ended(self.namespaces, processes), vanishing))] if self.namespaces else found
+        )
+
+    def _bridge(self, where: str, name: str) -> WantedBridge:
+        """Whose ports may be any links of the lab, and no others."""
+        ports = tuple(name for link in self.links for place, name in link.places if place == where)
+        return WantedBridge(reference(where), name, ports=ports)
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        return tuple(key[1] for key in self.entries if key[0] == "namespace")
+
+    def _vanishes(self, link: RecordedLink) -> bool:
+        """Whether it goes along with a namespace, and nothing is to take its place before that."""
+        return any(place[0] in self.namespaces for place in link.places) and not self.taken.intersection(link.places)
+
+
+def _route(key: Key) -> WantedRoute:
+    return WantedRoute(reference(key[1]), ipaddress.ip_network(key[2]), int(key[3]), int(key[4]))
+
+
+@dataclasses.dataclass(frozen=True)
+class AddressesGone:
+    """That a link has these addresses no longer, if it is there."""
+
+    where: str
+    link: str
+    addresses: tuple[IPInterface, ...]
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return (NeedLinks(reference(self.where)),)
+
+    def plan(self, draft: Draft) -> None:
+        for address in self.addresses:
+            link = draft.world.link(reference(self.where), self.link)
+            found = [each for each in (() if link is None else link.addresses) if each.ip == address and each.static]
+            for each in found:
+                draft.do(DropAddress(reference(self.where), self.link, each))
+
+
+@dataclasses.dataclass(frozen=True)
+class NamespacesGone:
+    """That namespaces of the lab have ended, and their links with them.
+
+    The kernel takes the links of all of them apart in one sweep, which is twenty times as fast as one by one. Where
+    something else keeps a namespace alive, its links are removed one by one.
+    """
+
+    ended: Ended
+    links: tuple[RecordedLink, ...]
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        found = list(self.ended.needs(world))
+        for link in self.links:
+            if not self._goes_along(world, link):
+                found += LinkGone(link.places).needs(world)
+        return found
+
+    def plan(self, draft: Draft) -> None:
+        for link in self.links:
+            if not self._goes_along(draft.world, link):
+                drop_link(draft, link.places)
+        self.ended.plan(draft)
+
+    def _goes_along(self, world: World, link: RecordedLink) -> bool:
+        return any(
+            where in self.ended.names and world.at(name_ref(where)) is not None and self.ended.ends(world, where)
+            for where, _name in link.places
+        )
