@@ -10,6 +10,7 @@ Source: rtnetlink(7), linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import struct
 import typing as t
@@ -84,26 +85,35 @@ def _address(data: bytes | None) -> IPAddress | None:
     return None if not data else ipaddress.ip_address(data)
 
 
+# The same few in many namespaces (a loopback's, fe80::/64), and all of them once more when a run is verified.
+@functools.lru_cache(1 << 16)
 def _interface(data: bytes, prefix: int) -> IPInterface:
     return ipaddress.IPv4Interface((data, prefix)) if len(data) == 4 else ipaddress.IPv6Interface((data, prefix))
 
 
+@functools.lru_cache(1 << 16)
 def _network(data: bytes, prefix: int) -> IPNetwork:
     return ipaddress.IPv4Network((data, prefix)) if len(data) == 4 else ipaddress.IPv6Network((data, prefix))
 
 
-def decode_links(dump: t.Iterable[bytes]) -> list[Link]:
-    """Links of one namespace, without their addresses; masters by name."""
+def decode_links(dump: t.Iterable[bytes], addresses: t.Mapping[int, t.Sequence[Address]]) -> list[Link]:
+    """Links of one namespace, with their addresses by index; masters by name."""
     found = []
     for data in dump:
         family, _type, index, flags, _change = _LINK.unpack_from(data, NLMSG_HEADER)
         if family == 0:  # AF_BRIDGE repeats the ports
             found.append((index, flags, read_attributes(data, NLMSG_HEADER + _LINK.size)))
     names = {index: _text(attributes[IFLA_IFNAME]) for index, _flags, attributes in found}
-    return [_link(index, flags, attributes, names) for index, flags, attributes in found]
+    return [_link(index, flags, attributes, names, addresses.get(index, ())) for index, flags, attributes in found]
 
 
-def _link(index: int, flags: int, attributes: Attributes, names: t.Mapping[int, str | None]) -> Link:
+def _link(
+    index: int,
+    flags: int,
+    attributes: Attributes,
+    names: t.Mapping[int, str | None],
+    addresses: t.Sequence[Address],
+) -> Link:
     info = read_attributes(attributes.get(IFLA_LINKINFO, b""))
     kind = _text(info.get(IFLA_INFO_KIND))
     if kind is None and flags & IFF_LOOPBACK:
@@ -121,6 +131,7 @@ def _link(index: int, flags: int, attributes: Attributes, names: t.Mapping[int, 
         promisc=bool(flags & IFF_PROMISC),
         state=OPERSTATES[attributes.get(IFLA_OPERSTATE, b"\0")[0]],
         master=names.get(_number(attributes, IFLA_MASTER) or 0),
+        addresses=tuple(addresses),
         bridge=_bridge(read_attributes(info.get(IFLA_INFO_DATA, b""))) if kind == "bridge" else None,
         peer_index=_number(attributes, IFLA_LINK) if veth else None,
         peer_nsid=_nsid(attributes, IFLA_LINK_NETNSID) if veth else None,

@@ -54,6 +54,7 @@ class Kernel:
         self._walks: dict[NamespaceRef, tuple[dict[int, NamespaceRef], t.Iterator[NamespaceRef]]] = {}
         self._holding: dict[int, list[int]] | None = None  # who has which namespace open
         self._usual_switches: dict[str, dict[str, str]] = {}  # by namespace
+        self._names: dict[str, dict[int, str]] = {}  # of links by index, by namespace
 
     def close(self) -> None:
         """Also the end of what a task removed: only now do its namespaces go, and with them links in others."""
@@ -145,7 +146,7 @@ class Kernel:
         state = self._resolve(world, ref)
         if state is None or state.links:
             return state
-        self.rtnetlink.read(ref, state)
+        self._names[state.key] = self.rtnetlink.read(ref, state)
         self._read_promotion(ref, state)
         return state
 
@@ -168,7 +169,7 @@ class Kernel:
         home = state if link.peer_nsid is None else self._by_nsid(world, need, link.peer_nsid)
         if home is None:
             return
-        peer = next((other for other in home.links.values() if other.index == link.peer_index), None)
+        peer = home.links.get(self._names[home.key].get(link.peer_index, ""))
         if peer is not None:
             _join(state, link, home, peer)
 

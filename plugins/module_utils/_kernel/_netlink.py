@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A plain netlink socket: batches of requests with their acknowledgements, and dumps. Sees bytes, no attributes.
 
-pyroute2's own sockets start a thread or an event loop each and cost a millisecond a request; its message classes, which are what
-is worth having, work on bytes.
+pyroute2's own sockets start a thread or an event loop each and cost a millisecond a request.
 
 Source: netlink(7), linux/netlink.h, Documentation/userspace-api/netlink/intro.rst.
 """
@@ -24,7 +23,7 @@ SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
 SO_RCVBUFFORCE = 33
 
 BATCH = 128  # more than 256 unread acknowledgements overrun the receive buffer
-RECEIVE_BYTES = 1 << 18
+RECEIVE_BYTES = 1 << 16  # a dump comes by 32 KiB at most; far more than that costs more to allocate than to read
 DUMP_TRIES = 10
 
 _HEADER = struct.Struct("=IHHII")
@@ -69,12 +68,12 @@ class Netlink:
         answers: list[KernelRefused | None] = [None] * len(messages)
         waiting = set(range(len(messages)))
         while waiting:
-            for kind, flags, sequence, payload in self._receive():
+            for kind, flags, sequence, answer in self._receive():
                 if kind != NLMSG_ERROR or not 0 <= sequence - first < len(messages):
                     continue
                 place = sequence - first
                 waiting.discard(place)
-                answers[place] = refusal(flags, payload, start + place)
+                answers[place] = refusal(flags, answer, start + place)
         return answers
 
     def dump(self, message: bytes, flags: int) -> list[bytes]:
@@ -91,12 +90,9 @@ class Netlink:
         sent = self._numbered(message, NLM_F_REQUEST)
         self._socket.send(sent)
         while True:
-            for kind, flags, sequence, payload in self._receive():
-                if sequence != self._sequence:
-                    continue
-                if kind == NLMSG_ERROR:
-                    return None
-                return _HEADER.pack(len(payload) + _HEADER.size, kind, flags, sequence, 0) + payload
+            for kind, _flags, sequence, answer in self._receive():
+                if sequence == self._sequence:
+                    return None if kind == NLMSG_ERROR else answer
 
     def _numbered(self, message: bytes, flags: int) -> bytes:
         """The message with its sequence number, and ``flags`` added."""
@@ -108,23 +104,24 @@ class Netlink:
         found: list[bytes] = []
         interrupted = False
         while True:
-            for kind, flags, sequence, payload in self._receive():
+            for kind, flags, sequence, answer in self._receive():
                 if sequence != self._sequence:
                     continue
                 interrupted = interrupted or bool(flags & NLM_F_DUMP_INTR)
                 if kind == NLMSG_DONE:
                     return found, interrupted
                 if kind == NLMSG_ERROR:
-                    refused = refusal(flags, payload, None)
+                    refused = refusal(flags, answer, None)
                     if refused is not None:
                         raise refused
                     return found, interrupted
-                found.append(_HEADER.pack(len(payload) + _HEADER.size, kind, flags, sequence, 0) + payload)
+                found.append(answer)
 
     def _receive(self) -> t.Iterator[tuple[int, int, int, bytes]]:
+        """Of each message that has come its type, flags and number, and all of it."""
         data = self._socket.recv(RECEIVE_BYTES)
         offset = 0
         while offset + _HEADER.size <= len(data):
             length, kind, flags, sequence, _pid = _HEADER.unpack_from(data, offset)
-            yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
+            yield kind, flags, sequence, data[offset : offset + length]
             offset += (length + 3) & ~3

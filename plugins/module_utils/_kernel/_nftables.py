@@ -101,10 +101,10 @@ class Nfnetlink(Netlink):
         end = self._numbered(codec.encode_boundary(codec.BATCH_END), NLM_F_REQUEST)
         self._send(b"".join((begin, *numbered, end)))
         while True:
-            for kind, flags, sequence, payload in self._answers():
+            for kind, flags, sequence, answer in self._answers():
                 if kind == NLMSG_ERROR and first - 1 <= sequence < first + len(messages):
                     index = sequence - first if sequence >= first else None
-                    refused = refusal(flags, payload, index)
+                    refused = refusal(flags, answer, index)
                     if refused is not None:
                         raise _explained(refused)
                     return

@@ -26,19 +26,19 @@ class KernelRefused(Exception):
         self.index = index
 
 
-def refusal(flags: int, payload: bytes, index: int | None) -> KernelRefused | None:
+def refusal(flags: int, answer: bytes, index: int | None) -> KernelRefused | None:
     """The no in an NLMSG_ERROR, with the kernel's own sentence where it comes with one."""
-    (negative,) = struct.unpack_from("=i", payload)
+    (negative,) = struct.unpack_from("=i", answer, NLMSGHDR_SIZE)
     if negative == 0:
         return None
     text = os.strerror(-negative)
     if flags & NLM_F_ACK_TLVS:
-        offset = 4 + NLMSGHDR_SIZE  # the refused message itself is cut to its header by NETLINK_CAP_ACK
-        while offset + 4 <= len(payload):
-            length, kind = struct.unpack_from("=HH", payload, offset)
+        offset = NLMSGHDR_SIZE + 4 + NLMSGHDR_SIZE  # the refused message is cut to its header by NETLINK_CAP_ACK
+        while offset + 4 <= len(answer):
+            length, kind = struct.unpack_from("=HH", answer, offset)
             if length < 4:
                 break
             if kind & 0x3FFF == NLMSGERR_ATTR_MSG:
-                text = payload[offset + 4 : offset + length].rstrip(b"\0").decode(errors="replace")
+                text = answer[offset + 4 : offset + length].rstrip(b"\0").decode(errors="replace")
             offset += (length + 3) & ~3
     return KernelRefused(-negative, text, index)

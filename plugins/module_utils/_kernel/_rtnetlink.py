@@ -7,7 +7,6 @@ A socket belongs to the namespace in which it was made, so one is kept for each 
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import os
 import socket
@@ -16,8 +15,8 @@ import time
 import typing as t
 
 from .._message import Index, Message, NamespaceFd
-from .._values import HOST, NamespaceRef
-from .._world import Link, NamespaceState
+from .._values import NamespaceRef
+from .._world import NamespaceState
 from . import _codec, _decode
 from ._namespaces import Namespaces
 from ._netlink import Netlink
@@ -44,14 +43,15 @@ class Rtnetlink:
                 self._sockets[key] = Netlink(socket.NETLINK_ROUTE)
         return self._sockets[key]
 
-    def read(self, ref: NamespaceRef, state: NamespaceState) -> None:
-        """Fill ``state`` with the links, their addresses, and the routes."""
+    def read(self, ref: NamespaceRef, state: NamespaceState) -> dict[int, str]:
+        """Fill ``state`` with the links, their addresses, and the routes; the names of the links by index."""
         netlink = self.socket(ref)
-        links = _decode.decode_links(netlink.dump(*_codec.DUMP_LINKS))
+        links = netlink.dump(*_codec.DUMP_LINKS)  # before the addresses: none may be of a link that is not known
         addresses = _decode.decode_addresses(netlink.dump(*_codec.DUMP_ADDRESSES))
-        state.links = {link.name: _with_addresses(link, addresses) for link in links}
-        names = {link.index: link.name for link in links if link.index is not None}
+        state.links = {link.name: link for link in _decode.decode_links(links, addresses)}
+        names = {link.index: link.name for link in state.links.values() if link.index is not None}
         state.routes = _decode.decode_routes(netlink.dump(*_codec.DUMP_ROUTES), names)
+        return names
 
     def nsid(self, viewer: NamespaceRef, seen: NamespaceRef) -> int | None:
         """By which id ``viewer`` knows the namespace ``seen``; None: by none."""
@@ -112,11 +112,6 @@ class _Batch:
             return self._namespaces.fd(placeholder.ref)
         except OSError as error:
             raise KernelRefused(error.errno or 0, error.strerror or str(error)) from None
-
-
-def _with_addresses(link: Link, addresses: t.Mapping[int, t.Sequence[t.Any]]) -> Link:
-    own = addresses.get(link.index or 0)
-    return link if own is None else dataclasses.replace(link, addresses=tuple(own))
 
 
 def _index(netlink: Netlink, name: str) -> int:
