@@ -15,7 +15,7 @@ import time
 import typing as t
 
 from .._message import Index, Message, NamespaceFd
-from .._values import NamespaceRef
+from .._values import HOST, NamespaceRef
 from .._world import NamespaceState
 from . import _codec, _decode
 from ._namespaces import Namespaces
@@ -23,6 +23,7 @@ from ._netlink import Netlink
 from ._refusal import KernelRefused
 
 SIOCGIFINDEX = 0x8933
+_NO_LINK = Message("RTM_DELLINK", fields={"index": 0x7FFFFFFF})  # refused, but only when its turn has come
 GONE_SECONDS = 3.0  # a namespace that something else keeps alive does not go at all
 
 
@@ -75,6 +76,9 @@ class Rtnetlink:
                 time.sleep(0.002)
                 swept = not _exists(netlink, name)
                 deadline = time.monotonic() + GONE_SECONDS if swept else deadline
+        if self._sockets:
+            # The names are free before the devices are gone; the kernel answers this only after its sweep.
+            self.socket(HOST).request([_codec.encode(_NO_LINK, int)])
 
 
 class _Batch:
