@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
 #
-# gate: mypy --strict on what runs on the managed host, and on the scripts
+# gate: mypy --strict on what runs on the managed host, on the scripts and on the benchmarks
 
 set -euo pipefail
 
@@ -14,3 +14,4 @@ cd .cache
 MYPYPATH=. mypy --config-file "$NSLAB_CHECKOUT/pyproject.toml" ansible_collections/nslab/linux/plugins/module_utils "${shared[@]/#/ansible_collections/nslab/linux/}"
 cd "$NSLAB_CHECKOUT"
 MYPYPATH=scripts mypy --config-file pyproject.toml --python-version 3.11 scripts/*.py
+MYPYPATH=. mypy --config-file pyproject.toml --python-version 3.11 --package benchmarks
