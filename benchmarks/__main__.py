@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,11 @@ BRIDGES, CHAINS, GRIDS = (*SIZES, 2000), (100, 1000), (400,)
 QUICK = (("bridge", 10), ("bridge", 100))
 # Of one run, in seconds.
 LIMIT = 3600
+
+# With the first process of a sandbox all the others end, of a run that failed too.
+OWN_PIDS = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
+if os.geteuid():
+    OWN_PIDS += ["--user", "--map-root-user"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def carry_out(turn: Turn) -> Run:
     words = [turn.way.name, turn.kind, str(turn.size), room]
     try:
         done = subprocess.run(
-            [CHECKOUT / "scripts" / "sandbox", sys.executable, "-m", "benchmarks.one", *words],
+            [*OWN_PIDS, CHECKOUT / "scripts" / "sandbox", sys.executable, "-m", "benchmarks.one", *words],
             cwd=CHECKOUT,
             stdout=subprocess.PIPE,
             text=True,
