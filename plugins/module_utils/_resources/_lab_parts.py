@@ -9,6 +9,7 @@ last, since the end of a process can't be undone.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 import typing as t
 
@@ -162,7 +163,9 @@ class Surplus:
         found: list[Part] = [("", self._bridge(key[1], key[2]).bare(present=False)) for key in bridges]
         vanishing = tuple(link for link in self.links if self._vanishes(link))
         return (
-            [*found, ("", NamespacesGone(Ended(self.namespaces, processes), vanishing))] if self.namespaces else found
+            [*found, ("", NamespacesGone(Ended(tuple(self.namespaces), processes), vanishing))]
+            if self.namespaces
+            else found
         )
 
     def _bridge(self, where: str, name: str) -> WantedBridge:
@@ -170,9 +173,10 @@ class Surplus:
         ports = tuple(name for link in self.links for place, name in link.places if place == where)
         return WantedBridge(reference(where), name, ports=ports)
 
-    @property
-    def namespaces(self) -> tuple[str, ...]:
-        return tuple(key[1] for key in self.entries if key[0] == "namespace")
+    @functools.cached_property
+    def namespaces(self) -> t.Mapping[str, None]:
+        """Their names, in order."""
+        return {key[1]: None for key in self.entries if key[0] == "namespace"}
 
     def _vanishes(self, link: RecordedLink) -> bool:
         """Whether it goes along with a namespace, and nothing is to take its place before that."""
@@ -213,6 +217,10 @@ class NamespacesGone:
     ended: Ended
     links: tuple[RecordedLink, ...]
 
+    @functools.cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.ended.names)
+
     def needs(self, world: World) -> t.Iterable[Need]:
         found = list(self.ended.needs(world))
         for link in self.links:
@@ -228,6 +236,6 @@ class NamespacesGone:
 
     def _goes_along(self, world: World, link: RecordedLink) -> bool:
         return any(
-            where in self.ended.names and world.at(name_ref(where)) is not None and self.ended.ends(world, where)
+            where in self._names and world.at(name_ref(where)) is not None and self.ended.ends(world, where)
             for where, _name in link.places
         )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shlex
 import typing as t
 
@@ -99,16 +100,18 @@ class Ended:
 
     def plan(self, draft: Draft) -> None:
         doomed: list[int] = []
+        ours = set(self.names)
+        staying = {key for ref, key in draft.world.keys.items() if ref.kind != "name" or ref.value not in ours}
         for name in self.names:
             entry = draft.world.names[name]
             if entry.state == "stale":
                 remove_stale(draft, name)
             elif entry.state == "namespace":
-                doomed += self._end(draft, name, entry)
+                doomed += self._end(draft, name, entry, staying)
         if doomed:
             draft.do(EndProcesses(tuple(doomed)))
 
-    def _end(self, draft: Draft, name: str, entry: NameEntry) -> tuple[int, ...]:
+    def _end(self, draft: Draft, name: str, entry: NameEntry, staying: t.Collection[str | None]) -> tuple[int, ...]:
         state = draft.world.state(name_ref(name))
         pids = state.pids or ()
         linked = draft.world.files.get(name_ref(name).path) is not None
@@ -118,7 +121,7 @@ class Ended:
             return ()
         vanishing: list[tuple[NamespaceRef, str]] = []
         if self.ends(draft.world, name):
-            vanishing = self._far_ends(draft.world, state)
+            vanishing = _far_ends(draft.world, state, staying)
             self._save_physical(draft, name, state)
         draft.do(DropNamespace(name, tuple(vanishing)))
         if entry.attached:
@@ -128,16 +131,13 @@ class Ended:
     def ends(self, world: World, name: str) -> bool:
         """Whether the namespace goes with its name, and does not live on by something that holds it."""
         state = world.state(name_ref(name))
-        ours = {name_ref(each).path for each in self.names}
-        elsewhere = any(point not in ours for point in state.mounts)
+        elsewhere = any(point not in self._paths for point in state.mounts)
         held = elsewhere or bool(state.holders) or world.names[name].attached
         return not held and (not state.pids or self.processes == "terminate")
 
-    def _far_ends(self, world: World, state: NamespaceState) -> list[tuple[NamespaceRef, str]]:
-        """The other ends of the veths in a namespace, so far as they are in one that stays."""
-        staying = {key for ref, key in world.keys.items() if ref.kind != "name" or ref.value not in self.names}
-        peers = [link.peer for link in state.links.values() if link.peer is not None]
-        return [(world.reference(peer.namespace), peer.name) for peer in peers if peer.namespace in staying]
+    @functools.cached_property
+    def _paths(self) -> frozenset[str]:
+        return frozenset(name_ref(each).path for each in self.names)
 
     def _judge(self, draft: Draft, name: str, pids: tuple[int, ...], attached: bool) -> None:
         shown = ", ".join(map(str, pids[:10])) + (", ..." if len(pids) > 10 else "")
@@ -165,6 +165,12 @@ class Ended:
                         "rename one of the two",
                     )
                 draft.do(MoveLink(name_ref(name), link.name, HOST, link.name))
+
+
+def _far_ends(world: World, state: NamespaceState, staying: t.Collection[str | None]) -> list[tuple[NamespaceRef, str]]:
+    """The other ends of the veths in a namespace, so far as they are in one that stays."""
+    peers = [link.peer for link in state.links.values() if link.peer is not None]
+    return [(world.reference(peer.namespace), peer.name) for peer in peers if peer.namespace in staying]
 
 
 # from the options of the module
