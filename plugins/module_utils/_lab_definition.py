@@ -178,7 +178,7 @@ class _Reader:
         nodes = tuple(f"{prefix}{number}" for number in range(1, count + 1))
         interface = reading.take(below(path, "interface"), _plain_interface, options.get("interface", "eth0"))
         bridge = options.get("bridge")
-        if bridge is None and "interface" in options:
+        if bridge is None and interface is not None and "interface" in options:
             reading.fault(below(path, "interface"), "there is nothing that it leads to", "name a bridge")
         if bridge is None or interface is None:
             return nodes, own, None
