@@ -94,10 +94,12 @@ class LabState:
         had = {
             (key[1], key[2]): parse_addresses(value.split()) for key, value in recorded.items() if key[0] == "addresses"
         }
+        carried, left = match(self.lab.links, recorded_links(recorded))
+        for each in carried:  # a link takes its addresses along
+            had.update({new: had[old] for old, new in zip(each.old, each.new) if old in had and new not in had})
         lab, faults = addressed(self.lab, had)
         faults = (*faults, *judge(lab))
         wanted = wanted_entries(lab, claims(lab))
-        carried, left = match(lab.links, recorded_links(recorded))
         first, rest = needed_parts(lab)
         paths = {places_of(link): link.path for link in lab.links}
         moved: list[Part] = [(paths[each.new], each) for each in carried]

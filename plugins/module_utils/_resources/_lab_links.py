@@ -10,7 +10,7 @@ import typing as t
 from .._engine import Draft
 from .._lab import LabLink
 from .._values import HOST, NamespaceRef
-from .._world import Link, Need, NeedLinks, NeedLinkSysctls, NeedPeer, World
+from .._world import End, Link, Need, NeedLinks, NeedLinkSysctls, NeedPeer, World
 from ._lab_ledger import Entries, Key
 from ._link import bring
 from ._pairing import drop_veth
@@ -81,7 +81,7 @@ class Carried:
         world = draft.world
         taken = [new for old, new in zip(self.old, self.new) if old != new and _link(world, new) is not None]
         if taken:
-            drop_link(draft, self.old)
+            LinkGone(self.old).plan(draft)
             return
         for old, new in zip(self.old, self.new):
             if old != new and _link(world, old) is not None:
@@ -90,22 +90,22 @@ class Carried:
 
 @dataclasses.dataclass(frozen=True)
 class LinkGone:
-    """That a link of the lab is at neither of its places."""
+    """That a link of the lab is at neither of its places; at those that are ``taken`` may be another link of the lab."""
 
     places: tuple[Place, Place]
+    taken: frozenset[Place] = frozenset()
 
     def needs(self, world: World) -> t.Iterable[Need]:
         return Carried(self.places, self.places).needs(world)
 
     def plan(self, draft: Draft) -> None:
-        drop_link(draft, self.places)
-
-
-def drop_link(draft: Draft, places: tuple[Place, Place]) -> None:
-    for place in places:
-        link = _link(draft.world, place)
-        if link is not None and link.kind == "veth":
-            draft.do(drop_veth(draft.world, reference(place[0]), link))
+        for place, other in (self.places, self.places[::-1]):
+            link = _link(draft.world, place)
+            if link is None or link.kind != "veth":
+                continue
+            far = End(draft.world.keys.get(reference(other[0])) or "", other[1])
+            if place not in self.taken or link.peer == far:
+                draft.do(drop_veth(draft.world, reference(place[0]), link))
 
 
 def _link(world: World, place: Place) -> Link | None:

@@ -22,7 +22,7 @@ from ._address import DropAddress
 from ._binding import name_ref
 from ._bridge import WantedBridge
 from ._lab_ledger import Entries, Key
-from ._lab_links import LinkGone, Place, RecordedLink, drop_link, record, reference
+from ._lab_links import LinkGone, Place, RecordedLink, record, reference
 from ._link import Up
 from ._namespace import Ended, Namespace
 from ._nat_plan import Nat
@@ -155,7 +155,7 @@ class Surplus:
                 found.append(("", AddressesGone(key[1], key[2], addresses)))
             elif key[0] == "files":
                 found.append(("", ResolverFiles(key[1], present=False)))
-        return [*found, *(("", LinkGone(link.places)) for link in self.links if not self._vanishes(link))]
+        return [*found, *(("", LinkGone(link.places, self.taken)) for link in self.links if not self._vanishes(link))]
 
     def late_parts(self, processes: str) -> list[Part]:
         """What others were moved out of before."""
@@ -231,7 +231,7 @@ class NamespacesGone:
     def plan(self, draft: Draft) -> None:
         for link in self.links:
             if not self._goes_along(draft.world, link):
-                drop_link(draft, link.places)
+                LinkGone(link.places).plan(draft)
         self.ended.plan(draft)
 
     def _goes_along(self, world: World, link: RecordedLink) -> bool:

@@ -91,7 +91,8 @@ class _Shown:
 
     def _link(self, where: str, name: str, shown: dict[str, object] | None) -> None:
         if shown is not None:
-            self.lay(where, "links", name, {key: value for key, value in shown.items() if key not in ("name", "netns")})
+            told = {key: value for key, value in shown.items() if key not in ("name", "netns")}
+            self.lay(where, "links", name, {key: value for key, value in told.items() if value not in (None, [])})
 
     def _routes(self, where: str, identity: list[str]) -> None:
         state = self.world.at(reference(where))
