@@ -8,6 +8,7 @@ run where there is no pyroute2.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 from collections.abc import Iterator
 from typing import Any
@@ -221,13 +222,16 @@ def test_an_index_is_looked_up_when_its_name_leads_to_the_right_link(
         return SetLink(HOST, name, "mtu", next(mtu))
 
     here = NamespaceRef("path", "/proc/thread-self/ns/net")  # the same namespace by another way
-    assert sends(kernel, monkeypatch, pair("a", "b"), touch("a"), touch("b")) == [1, 2]  # both ends of a pair
+    made = [pair("a", "b"), touch("a"), pair("e", "f"), touch("f")]  # both ends of a pair
+    assert sends(kernel, monkeypatch, *made) == [1, 2, 1]
     swap = [SetLink(HOST, "a", "name", "c"), SetLink(HOST, "b", "name", "a"), SetLink(HOST, "c", "name", "b")]
     assert sends(kernel, monkeypatch, *swap, touch("a"), touch("b")) == [2, 2, 1]
     assert (host.link("a")["mtu"], host.link("b")["mtu"]) == (1403, 1404)
+    gone = kernel.send(HOST, [SetLink(HOST, "e", "name", "g").message(), touch("e").message()])
+    assert [None if answer is None else answer.errno for answer in gone] == [None, errno.ENODEV]
     moved = [MoveLink(HOST, "a", here, "d"), touch("b"), touch("d")]
     assert sends(kernel, monkeypatch, *moved) == [2, 1]
-    assert host.link("d")["mtu"] == 1406
+    assert host.link("d")["mtu"] == 1407
     made = [DropLink(HOST, "d", None), AddBridge(HOST, "b"), SetBridge(HOST, "b", "ageing_time", 700)]
     assert sends(kernel, monkeypatch, *made) == [2, 1]
     assert host.link("b")["linkinfo"]["info_kind"] == "bridge"
