@@ -44,7 +44,7 @@ class Result(dict[str, Any]):
     @property
     def state(self) -> dict[str, Any]:
         """The returned state, without what says how the run went."""
-        plan = {"changed", "operations", "diff", "msg", "rolled_back", "undone"}
+        plan = {"changed", "operations", "diff", "msg", "rolled_back", "undone", "timings"}
         return {key: value for key, value in self.items() if key not in plan | OF_ANSIBLE}
 
 

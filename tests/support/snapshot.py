@@ -35,7 +35,7 @@ SWITCHES = {
     ),
     "ipv6": ("forwarding", "force_forwarding", "accept_ra", "accept_dad", "disable_ipv6", "keep_addr_on_down"),
 }
-FILES = (Path("/etc/netns"), Path("/run/netns"), Path("/run/nslab"))
+FILES = (Path("/etc/netns"), Path("/run/netns"), Path("/run/nslab"), Path("/var/lib/nslab"))
 # A lock says who runs, not how the host is set up.
 NO_STATE = re.compile(r"^/run/nslab/[^/]*lock[^/]*$")
 

@@ -17,6 +17,7 @@ from ansible_collections.nslab.linux.plugins.module_utils import _world as w
 from ansible_collections.nslab.linux.plugins.module_utils._engine import Plan, make_plan, observe
 from ansible_collections.nslab.linux.plugins.module_utils._resources import (
     _bridge,
+    _lab,
     _namespace,
     _nat,
     _ns_link,
@@ -36,6 +37,7 @@ DECLARE = {
     "ns_nat": _nat.declare,
     "ns_resolv": _resolv.declare,
     "ns_link": _ns_link.declare,
+    "lab": _lab.declare,
 }
 DEFAULTS = {"netns": {"loopback": True, "processes": "fail"}, "bridge": {"purge_addresses": True}}
 MANY = 50  # steps, of which not each is worth a copy of the world
