@@ -147,8 +147,18 @@ class Kernel:
         if state is None or state.links:
             return state
         self._names[state.key] = self.rtnetlink.read(ref, state)
+        self._leave_out_vanishing(world, state)
         self._read_promotion(ref, state)
         return state
+
+    def _leave_out_vanishing(self, world: World, state: NamespaceState) -> None:
+        """Links that are only there because this task holds the removed namespaces of their far ends open."""
+        links = [link for links in self._vanishing.values() for link in links]
+        gone = {name for ref, name in links if self._resolve(world, ref) is state}
+        if gone:
+            for name in gone:
+                state.links.pop(name, None)
+            state.routes = [route for route in state.routes if gone.isdisjoint(route.devs)]
 
     def _read_promotion(self, ref: NamespaceRef, state: NamespaceState) -> None:
         """Whether secondaries are promoted matters only where there are some."""

@@ -155,10 +155,19 @@ def _follow_port(state: NamespaceState, master: str, port: Link) -> None:
     """A bridge goes by the MTU and MAC of its ports, unless they were set by hand, which can't be seen of one that is there."""
     bridge = state.links[master]
     if bridge.index is None:
-        smallest = None if bridge.mtu is None or port.mtu is None else min(bridge.mtu, port.mtu)
-        state.links[master] = dataclasses.replace(bridge, mtu=smallest)
+        follow_mtu(state, master, port)
     else:
         state.links[master] = dataclasses.replace(bridge, mtu=None, mac=None)
+
+
+def follow_mtu(state: NamespaceState, master: str, port: Link) -> None:
+    """The MTU of a bridge that gains a port: the smallest of its ports, whatever it was without one."""
+    bridge = state.links[master]
+    alone = not any(other.master == master and other.name != port.name for other in state.links.values())
+    smallest = port.mtu if alone or bridge.mtu is None or port.mtu is None else min(bridge.mtu, port.mtu)
+    if smallest != bridge.mtu:
+        mtu = smallest if bridge.index is None and bridge.mtu is not None else None
+        state.links[master] = dataclasses.replace(bridge, mtu=mtu)
 
 
 @dataclasses.dataclass(frozen=True)

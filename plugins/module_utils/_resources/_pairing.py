@@ -10,7 +10,7 @@ from .._message import Index, Message, NamespaceFd
 from .._operation import Operation, Request, handle, ip
 from .._values import NamespaceRef
 from .._world import End, Link, World
-from ._linking import DropLink, keep_mac
+from ._linking import DropLink, follow_mtu, keep_mac
 from ._place import place
 
 DEFAULT_MTU = 1500
@@ -81,7 +81,9 @@ class AddVeth(Request):
     def simulate(self, world: World) -> None:
         here, there = world.state(self.where), world.state(self.peer_where)
         first = self.first.link(End(there.key, self.peer.name))
-        here.links[self.first.name] = dataclasses.replace(first, master=self.master)
+        here.links[self.first.name] = first = dataclasses.replace(first, master=self.master)
+        if self.master is not None:
+            follow_mtu(here, self.master, first)
         there.links[self.peer.name] = self.peer.link(End(here.key, self.first.name))
 
     def invert(self, world: World) -> tuple[Operation, ...]:
