@@ -8,7 +8,9 @@ namespace is called on the host may have a prefix. ``path`` is the place in the 
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import typing as t
 
 from ._resources._bridge import WantedBridge
 from ._resources._nat_plan import Nat
@@ -18,6 +20,15 @@ from ._resources._wanted_route import WantedRoute
 from ._values import IPAddress, IPNetwork, NamespaceRef
 
 HOST_NODE = "host"
+T = t.TypeVar("T")
+
+
+def changed(value: T, **fields: object) -> T:
+    """The frozen value with other fields, as by dataclasses.replace, in half the time: a lab has thousands."""
+    made = copy.copy(value)
+    for name, field in fields.items():
+        object.__setattr__(made, name, field)
+    return made
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import ipaddress
 import typing as t
 
 from ._addressing import room
-from ._lab import HOST_NODE, Endpoint, Fault, Lab, LabBridge, LabLink
+from ._lab import HOST_NODE, Endpoint, Fault, Lab, LabBridge, LabLink, changed
 from ._lab_overlaps import judge
 from ._lab_segments import Key, holders, key_of, outlet, segments
 from ._values import IPAddress, IPInterface, IPNetwork
@@ -142,7 +142,7 @@ class _Dealer:
         given = None if end.end.master is not None else self.given.get(key_of(end.end))
         if given is None:
             return end
-        wanted = dataclasses.replace(end.end, addresses=(*given, *(end.end.addresses or ())))
+        wanted = changed(end.end, addresses=(*given, *(end.end.addresses or ())))
         return Endpoint(end.path, end.node, end.interface, wanted)
 
 

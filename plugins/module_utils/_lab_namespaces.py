@@ -8,7 +8,7 @@ import dataclasses
 import typing as t
 
 from ._errors import Problem
-from ._lab import LabNamespace, LabRoute
+from ._lab import LabNamespace, LabRoute, changed
 from ._lab_options import (
     Kind,
     Options,
@@ -69,7 +69,7 @@ class NamespaceOptions:
     def made(self, path: str, node: str, name: str) -> LabNamespace:
         where = NamespaceRef("name", name)
         routes = tuple(
-            each if each.route.where == where else LabRoute(each.path, dataclasses.replace(each.route, where=where))
+            each if each.route.where == where else LabRoute(each.path, changed(each.route, where=where))
             for each in self.routes or ()
         )
         resolv, hosts = (ResolvConf(), None) if self.resolv is None else self.resolv

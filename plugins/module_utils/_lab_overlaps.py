@@ -63,7 +63,7 @@ def _overlaps(lab: Lab, every: t.Sequence[Holder], joined: t.Mapping[Key, Key]) 
         segment = joined[holder.key]
         for address in holder.addresses or ():
             network = address.network
-            if network.prefixlen < network.max_prefixlen and not network.is_link_local:
+            if network.prefixlen < network.max_prefixlen:
                 for scope in (segment, holder.key[0]) if lab.overlap else (None,):
                     add(scope, holder.path, network, segment)
     told: set[tuple[str, str]] = set()

@@ -124,10 +124,11 @@ def parse_address(text: str) -> IPInterface:
         raise Problem(f"address {text!r} is malformed ({error})", "write it as CIDR, such as 10.0.0.1/24") from None
     if "%" in text or not text.partition("/")[2].isdigit():
         raise Problem(f"address {text!r} is malformed", "write it as CIDR with a prefix length, such as 10.0.0.1/24")
-    if address.ip.is_multicast or address.ip.is_unspecified:
+    own = address.ip  # made anew each time that it is asked for
+    if own.is_multicast or own.is_unspecified:
         raise Problem(f"address {text!r} can't be given to an interface", "use a unicast address")
-    six = address.ip if isinstance(address.ip, ipaddress.IPv6Address) else None
-    if address.ip.is_link_local or (six is not None and (six.is_loopback or six.is_site_local)):
+    six = own if isinstance(own, ipaddress.IPv6Address) else None
+    if own.is_link_local or (six is not None and (six.is_loopback or six.is_site_local)):
         raise Problem(
             f"address {text!r} is not of global scope", "others, such as link-local ones, are left to the kernel"
         )
@@ -157,12 +158,14 @@ def parse_ip(text: str, what: str) -> IPAddress:
 def parse_network(text: str, what: str) -> IPNetwork:
     """A network in CIDR form without host bits; a bare address is that one host."""
     try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        pass  # malformed, or with host bits
+    try:
         loose = ipaddress.ip_network(text, strict=False)
     except ValueError as error:
         raise Problem(f"{what} {text!r} is malformed ({error})", "write it as CIDR, such as 10.0.0.0/24") from None
-    if ipaddress.ip_interface(text).ip != loose.network_address:
-        raise Problem(f"{what} {text!r} has host bits set", f"the network is {loose}")
-    return loose
+    raise Problem(f"{what} {text!r} has host bits set", f"the network is {loose}")
 
 
 def parse_mac(text: str) -> str:

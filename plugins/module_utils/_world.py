@@ -386,5 +386,8 @@ class NeedDirectory(Need):
     path: str
 
 
+_ANY = {4: ipaddress.ip_network("0.0.0.0/0"), 6: ipaddress.ip_network("::/0")}
+
+
 def any_network(version: int) -> IPNetwork:
-    return ipaddress.ip_network("0.0.0.0/0" if version == 4 else "::/0")
+    return _ANY[version]
