@@ -20,7 +20,7 @@ import typing as t
 
 from .._engine import Draft
 from .._errors import Problem
-from .._values import RECORDS, NamespaceRef
+from .._values import HOST, RECORDS, NamespaceRef
 from .._world import PROTO_RA, FileState, NamespaceState, Need, NeedFile, NeedForwarding, World
 from ._file import DropFile, PutFile
 from ._place import place
@@ -91,10 +91,21 @@ def needs(world: World, where: NamespaceRef, versions: t.Collection[int]) -> tup
     return (*(NeedForwarding(where, version) for version in sorted({4, *versions, *recorded_too})), NeedFile(RECORD))
 
 
-def for_links(state: NamespaceState, version: int, inside: t.Iterable[str], uplinks: tuple[str, ...]) -> Wanted:
+Known = t.Mapping[str, t.Optional[str]]
+
+
+def known_switches(world: World, state: NamespaceState) -> Known:
+    """Those by which it is told which ones the kernel has, if any were looked at.
+
+    Of a namespace that is yet to come none are known but what is about to be set; it will have those of the host.
+    """
+    telling = state if state.inode is not None else world.at(HOST)
+    return {} if telling is None else telling.sysctls
+
+
+def for_links(known: Known, version: int, inside: t.Iterable[str], uplinks: tuple[str, ...]) -> Wanted:
     """Only these links forward, or, where the kernel has no switch for that, all."""
-    # Of a namespace that is yet to come no switches are known.
-    if version == 6 and state.sysctls and _OF_A_LINK[6].format("default") not in state.sysctls:
+    if version == 6 and known and _OF_A_LINK[6].format("default") not in known:
         return Wanted({GLOBAL[6]: ON}, {GLOBAL[6]: uplinks})
     return Wanted({_OF_A_LINK[version].format(name): ON for name in dict.fromkeys((*inside, *uplinks))})
 

@@ -12,13 +12,14 @@ from .._errors import Problem
 from .._lab import Fault, Lab
 from .._lab_addresses import addressed, claims, judge
 from .._lab_definition import read_lab
-from .._values import parse_addresses
-from .._world import Need, World
+from .._values import HOST, parse_addresses
+from .._world import Need, NeedForwarding, World
 from ._lab_conflicts import Conflicts
 from ._lab_ledger import Entries, Ledger
 from ._lab_links import match, places_of, recorded_links
 from ._lab_parts import Part, Surplus, needed_parts, wanted_entries
 from ._lab_report import governed_lab, report_lab
+from ._nat_plan import Nat
 from ._route import RouteSet
 
 
@@ -64,6 +65,8 @@ class LabState:
             found += self._conflicts(made).needs(world)
             for _path, part in made.parts:
                 found += part.needs(world)
+                if isinstance(part, Nat) and part.present:  # IPv6 may be spoken inside only when the lab is there
+                    found += [NeedForwarding(part.where, 6), NeedForwarding(HOST, 6)]
         return found
 
     def plan(self, draft: Draft) -> None:

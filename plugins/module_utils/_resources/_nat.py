@@ -125,7 +125,7 @@ def _report(world: World, nat: Nat) -> dict[str, object] | None:
         return None
     spoken = nat.versions(state)
     rule_set = RuleSet(nat.name, nat.inside_of(state), (), nat.established_only, nat.published(state))
-    wanted = nat.switches(state, _forwarding.recorded(world, nat.where))
+    wanted = nat.switches(world, state)
     return {
         "uplink": {
             f"ipv{version}": list(nat.uplinks(state, version) or ()) if version in spoken else []

@@ -65,7 +65,7 @@ class Nat:
         found = _nat_blockers.find(state, self.flows(state, rule_set)) or ()
         _nat_blockers.tell(draft, self.where, rule_set, found, refuse=self.firewall == FAIL)
         before = state.table
-        wanted = self.switches(state, _forwarding.recorded(draft.world, self.where))
+        wanted = self.switches(draft.world, state)
         switches = _forwarding.switching(draft.world, self.where, self.name, wanted)
         switches.write_ahead(draft)
         self._change_table(draft, laid(before, self.name, rule_set, {v: switches.guarded(v) for v in VERSIONS}))
@@ -180,7 +180,8 @@ class Nat:
             if name not in (AUTO, ANY):
                 link_at(draft, self.where, name, "uplink")
         versions = self.versions(state)
-        if 6 in versions and state.sysctls and _forwarding.GLOBAL[6] not in state.sysctls:
+        known = _forwarding.known_switches(draft.world, state)
+        if 6 in versions and known and _forwarding.GLOBAL[6] not in known:
             raise Problem(
                 f"rule set {self.name} has IPv6 networks, and the kernel has no IPv6 {place(self.where)}",
                 "start it without ipv6.disable=1, or leave them out",
@@ -233,9 +234,9 @@ class Nat:
         outward = {version: self._links_outward(state, version) for version in self.versions(state)}
         return _nat_blockers.flows(state, rule_set, self.sources, outward)
 
-    def switches(self, state: NamespaceState, record: _forwarding.Entries) -> Wanted:
+    def switches(self, world: World, state: NamespaceState) -> Wanted:
         """The switches that have to be on."""
-        wanted = Wanted()
+        known, wanted = _forwarding.known_switches(world, state), Wanted()
         if self.ip_forward == "keep":
             return wanted
         inside = self.inside_of(state)
@@ -244,8 +245,8 @@ class Nat:
                 wanted = wanted.and_also(Wanted({_forwarding.GLOBAL[version]: _forwarding.ON}))
                 continue
             outward = self._links_outward(state, version)
-            wanted = wanted.and_also(_forwarding.for_links(state, version, inside, outward))
-        return _forwarding.with_advertisements_kept(state, record, wanted)
+            wanted = wanted.and_also(_forwarding.for_links(known, version, inside, outward))
+        return _forwarding.with_advertisements_kept(state, _forwarding.recorded(world, self.where), wanted)
 
 
 def _leads_on(route: Route, version: int) -> bool:
