@@ -44,7 +44,7 @@ def phase_after(measures: dict[str, Measure]) -> str:
 def measured(way: Way, job: Job, phase: str, command: Command) -> Measure:
     """The command carried out and what it did seen."""
     marker = quiet.Marker() if phase == DESTROY else None
-    quiet.rest()
+    rested = quiet.rest()
     measure, ended = carry_out(job, command)
     if marker:
         marker.end()
@@ -55,7 +55,7 @@ def measured(way: Way, job: Job, phase: str, command: Command) -> Measure:
     else:
         lab = job.lab if phase in (CREATE, AGAIN) else job.grown
         witness.see(lab, lambda name: way.path_of(job, name))
-    return measure
+    return replace(measure, rested=rested)
 
 
 def carry_out(job: Job, command: Command) -> tuple[Measure, float]:

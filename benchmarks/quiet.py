@@ -72,16 +72,17 @@ def settle(limit: float = 60) -> None:
     rest()
 
 
-def rest(limit: float = 10) -> None:
-    """Until the processors have nothing to do, or it has been waited long enough. A lab that came up is busy for a
-    while: each link reports to every other that it is there."""
+def rest(limit: float = 10) -> bool:
+    """Waits until the processors have nothing to do, and says whether they came to that before it was long enough. A lab
+    that came up is busy for a while: each link reports to every other that it is there."""
     until = time.monotonic() + limit
     while time.monotonic() < until:
         busy, total = times()
         time.sleep(0.2)
         later, end = times()
         if (later - busy) <= IDLE_SHARE * (end - total):
-            return
+            return True
+    return False
 
 
 def times() -> tuple[int, int]:

@@ -13,12 +13,14 @@ from typing import Any
 @dataclass(frozen=True)
 class Measure:
     """One phase of one run. ``seconds`` are those of the work, ``whole`` those of the process; for the end of a lab with
-    the time until all was gone. ``peak_kib`` is the memory of the largest process."""
+    the time until all was gone. ``peak_kib`` is the memory of the largest process. ``rested`` says whether the machine did
+    nothing else when it began."""
 
     seconds: float
     whole: float
     peak_kib: int
     parts: dict[str, float] = field(default_factory=dict)
+    rested: bool = True
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Results:
 
     def error(self, way: str, kind: str, size: int) -> str:
         return next((run.error for run in self.of(way, kind, size) if run.error), "")
+
+    def unrest(self) -> tuple[int, int]:
+        """How many of the steps began on a busy machine, and how many there are."""
+        rested = [measure.rested for run in self.runs for measure in run.measures.values()]
+        return rested.count(False), len(rested)
 
     def labs(self) -> list[tuple[str, int]]:
         """Kinds and sizes, in the order in which they were begun."""

@@ -18,7 +18,7 @@ WITHOUT = "-"
 def report(results: Results, ways: Sequence[Way], machine: dict[str, str], skipped: dict[str, str]) -> str:
     """All of it. ``skipped`` are the ways that could not be tried, and why."""
     tried = [way for way in ways if any(run.way == way.name for run in results.runs)]
-    parts = [machine_line(machine)]
+    parts = [machine_line(machine), unrest_line(results)]
     for kind, size in results.labs():
         parts += [f"### {lab_of(kind, size).title.capitalize()}", lab_table(results, tried, kind, size)]
         parts += errors(results, tried, kind, size)
@@ -30,6 +30,13 @@ def report(results: Results, ways: Sequence[Way], machine: dict[str, str], skipp
 
 def machine_line(machine: dict[str, str]) -> str:
     return "Taken on: " + "; ".join(f"{name} {value}" for name, value in machine.items()) + "."
+
+
+def unrest_line(results: Results) -> str:
+    busy, all_of_them = results.unrest()
+    if not busy:
+        return ""
+    return f"The machine was busy when {busy} of the {all_of_them} steps began: their figures are too high."
 
 
 def lab_table(results: Results, ways: Sequence[Way], kind: str, size: int) -> str:

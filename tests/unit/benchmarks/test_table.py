@@ -105,6 +105,12 @@ def test_the_report_says_where_and_what_failed():
     assert text.index("100 on one bridge") < text.index("1000 on one bridge") < text.index("### Goals")
 
 
+def test_figures_of_a_busy_machine_say_so():
+    busy = Run("c", "bridge", 10, {CREATE: Measure(0.1, 0.1, 10, rested=False), DESTROY: Measure(0.1, 0.1, 10)})
+    assert "busy when 1 of the 2 steps began" in report(Results([busy]), ALL, {}, {})
+    assert "busy" not in report(GOOD, ALL, {}, {})
+
+
 def test_what_is_kept_is_what_was_measured():
     for one in GOOD.runs:
         assert run_from(one.to_data()) == one
