@@ -15,7 +15,6 @@ from ._lab_options import (
     Reading,
     below,
     flag,
-    nearest,
     number,
     one_mtu,
     over,
@@ -88,7 +87,7 @@ def _paths(path: str) -> t.Callable[[str], str]:
 
 def _place(reading: Reading, path: str, name: str, netns: str, spaces: t.Mapping[str, Place | None]) -> Place | None:
     if netns not in spaces:
-        reading.fault(below(path, "netns"), f"no namespace is called {netns!r}", nearest(netns, spaces))
+        reading.fault(below(path, "netns"), f"no namespace is called {netns!r}", reading.nearest(netns, spaces))
         return None
     space = spaces[netns]
     return None if space is None else Place(space.netns, name)

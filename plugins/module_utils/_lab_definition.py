@@ -21,7 +21,6 @@ from ._lab_options import (
     flag,
     listed,
     mapping,
-    nearest,
     number,
     text,
 )
@@ -193,7 +192,7 @@ class _Reader:
         if plugged.bridge not in bridges:
             if plugged.bridge not in links.places or links.places[plugged.bridge] is not None:
                 said = f"no bridge is called {plugged.bridge!r}"
-                self.reading.fault(below(plugged.path, "bridge"), said, nearest(plugged.bridge, bridges))
+                self.reading.fault(below(plugged.path, "bridge"), said, self.reading.nearest(plugged.bridge, bridges))
             return
         for node in plugged.nodes:
             link = links.plugged(plugged.path, node, plugged.interface, plugged.bridge)
@@ -219,7 +218,7 @@ class _Reader:
                     if hop.dev is not None and hop.dev not in names:
                         at = f"nexthops[{index}].dev" if each.route.nexthops else "dev"
                         said = f"no link of {namespace.node} is called {hop.dev!r}"
-                        self.reading.fault(below(each.path, at), said, nearest(hop.dev, sorted(names)))
+                        self.reading.fault(below(each.path, at), said, self.reading.nearest(hop.dev, sorted(names)))
 
 
 def _plain_interface(name: str) -> str:

@@ -21,7 +21,6 @@ from ._lab_options import (
     below,
     flag,
     listed,
-    nearest,
     number,
     one_mtu,
     over,
@@ -201,7 +200,7 @@ class LinkReader:
             self.reading.fault(path, f"links of type {node} are not made", "a link is a veth pair")
         else:
             said = f"no namespace or bridge is called {node!r}"
-            self.reading.fault(path, said, nearest(node, self.places))
+            self.reading.fault(path, said, self.reading.nearest(node, self.places))
         return None
 
     def _join(

@@ -10,7 +10,7 @@ import typing as t
 from ._addressing import rule_set_name
 from ._lab import Lab, LabBridge, LabLink, LabNamespace, LabNat
 from ._lab_endpoints import Place
-from ._lab_options import Kind, Options, Reading, below, listed, nearest, one_of, text, text_or_texts, texts
+from ._lab_options import Kind, Options, Reading, below, listed, one_of, text, text_or_texts, texts
 from ._resources._nat import parse_nat
 from ._resources._nat_plan import AUTO, Nat
 from ._resources._publish import parse_publish
@@ -54,7 +54,7 @@ def read_nat(
         place = places.get(node)
         if node not in places or (place is not None and place.bridge is not None):
             spaces = [name for name, known in places.items() if known is None or known.bridge is None]
-            reading.fault(below(at, "netns"), f"no namespace is called {node!r}", nearest(node, spaces))
+            reading.fault(below(at, "netns"), f"no namespace is called {node!r}", reading.nearest(node, spaces))
         netns = None if place is None else place.netns
         numbers[netns] = numbers.get(netns, 0) + 1
         # A lab's name has no slash: so it is not the first rule set of another lab.

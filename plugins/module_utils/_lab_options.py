@@ -24,6 +24,7 @@ T = t.TypeVar("T")
 
 _WHOLE = re.compile(r"\s*[+-]?[0-9]+(\.0*)?\s*\Z")
 _SHOWN = 40
+_MOST_GUESSES = 50
 
 
 def shown(value: object) -> str:
@@ -113,19 +114,12 @@ def below(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def nearest(word: str, known: t.Iterable[str]) -> str:
-    """Advice for one who wrote a word that is none of those."""
-    words = list(known)
-    near = difflib.get_close_matches(word, words, 1)
-    few = words if len(words) <= 20 else [*words[:20], "..."]
-    return (f"did you mean {near[0]}? " if near else "") + f"there are {', '.join(few)}"
-
-
 class Reading:
     """The faults met so far, in order; what one can't be read from is left out, and the reading goes on."""
 
     def __init__(self) -> None:
         self._faults: dict[Fault, None] = {}
+        self._guesses = 0
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -137,6 +131,16 @@ class Reading:
 
     def fault(self, path: str, said: object, advice: str = "") -> None:
         self._faults[Fault(path, str(Problem(str(said), advice)))] = None
+
+    def nearest(self, word: str, known: t.Iterable[str]) -> str:
+        """Advice for one who wrote a word that is none of those. Guessing among a thousand takes 10 ms: not for each fault."""
+        words = list(known)
+        near: list[str] = []
+        if self._guesses < _MOST_GUESSES:
+            self._guesses += 1
+            near = difflib.get_close_matches(word, words, 1)
+        few = words if len(words) <= 20 else [*words[:20], "..."]
+        return (f"did you mean {near[0]}? " if near else "") + f"there are {', '.join(few)}"
 
     def take(self, path: str, kind: t.Callable[..., T], *values: t.Any) -> T | None:
         """What ``kind`` makes of the values, None where it refuses."""
@@ -159,7 +163,7 @@ class Reading:
         for key, one in value.items():
             kind = kinds.get(key)
             if kind is None:
-                advice = (hints or {}).get(key) or nearest(str(key), kinds)
+                advice = (hints or {}).get(key) or self.nearest(str(key), kinds)
                 self.fault(below(path, str(key)), f"{key} is not known here", advice)
             elif one is not None:
                 try:

@@ -134,6 +134,21 @@ def test_a_router_that_declares_the_first_address_of_a_subnet_has_it_and_not_the
     assert given_to(lab) == {"host br0": ["10.0.0.2/24"], "ns1 eth0": ["10.0.0.3/24"], "router eth0": ["10.0.0.1/24"]}
 
 
+def test_with_overlap_what_another_segment_declares_is_given_out_all_the_same():
+    lab = """
+        namespaces: {a: , b: , c: }
+        bridges: {b0: {subnet: 10.0.0.0/24}, b1: {netns: c, subnet: 10.0.0.0/24}}
+        links: [{endpoints: [{node: a, interface: e, addresses: [10.0.0.2/24]}, b0]}, {endpoints: [b1, "b:e"]}]
+        overlap: true
+    """
+    assert given_to(lab) == {
+        "host b0": ["10.0.0.1/24"],
+        "c b1": ["10.0.0.1/24"],
+        "a e": ["10.0.0.2/24"],
+        "b e": ["10.0.0.2/24"],
+    }
+
+
 def test_a_subnet_without_room_is_refused_with_the_numbers():
     lab = "nodes: {count: %d, bridge: br0}\nbridges: {br0: {subnet: 10.0.0.0/29}}\nnamespaces: {r: }\nlinks: %s"
     router = "[{endpoints: [{node: r, interface: e, addresses: [10.0.0.6/29]}, br0]}]"
