@@ -46,3 +46,13 @@ _ADVICE = {
 def advice_for(number: int | None) -> str:
     """What to do about a refusal of the kernel, by its errno."""
     return _ADVICE.get(number or 0, "check the values of the task against the state of the host")
+
+
+def advice_for_file(number: int | None) -> str:
+    """The same of a file or a directory outside of /proc."""
+    if number in (errno.EACCES, errno.EPERM):
+        return (
+            "root of a user namespace may not, unless a file system of its own (tmpfs) is mounted over the directory; nor may "
+            "any root where SELinux or an attribute (chattr +i) forbids it"
+        )
+    return advice_for(number)

@@ -14,7 +14,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ._engine import Declaration, Outcome, Undone, run
-from ._errors import Problem, advice_for
+from ._errors import Problem, advice_for, advice_for_file
 from ._kernel import _files
 from ._kernel._kernel import Kernel
 from ._kernel._refusal import KernelRefused
@@ -55,7 +55,9 @@ def run_module(declare: t.Callable[[dict[str, t.Any]], Declaration], **spec: t.A
     except (KernelRefused, OSError) as error:
         said = (error.text,) if isinstance(error, KernelRefused) else (error.filename, error.strerror)
         text = ": ".join(str(part) for part in said if part) or str(error)
-        module.fail_json(msg=f"the state of the host can't be read: {text}: {advice_for(error.errno)}")
+        of_a_file = isinstance(error, OSError) and not str(error.filename or "/proc").startswith("/proc")
+        advice = advice_for_file(error.errno) if of_a_file else advice_for(error.errno)
+        module.fail_json(msg=f"the state of the host can't be read: {text}: {advice}")
     for warning in outcome.plan.warnings:
         module.warn(warning)
     result: dict[str, t.Any] = {

@@ -533,11 +533,17 @@ def as_ordinary_user() -> Iterator[None]:
 @contextlib.contextmanager
 def as_root_of_a_container() -> Iterator[None]:
     """Root, but without CAP_NET_ADMIN (12) and CAP_SYS_ADMIN (21)."""
+    with without_capabilities(12, 21):
+        yield
+
+
+@contextlib.contextmanager
+def without_capabilities(*bits: int) -> Iterator[None]:
     head = (ctypes.c_uint32 * 2)(0x20080522, 0)
     full, less = (ctypes.c_uint32 * 6)(), (ctypes.c_uint32 * 6)()
     for sets in (full, less):
         assert sandbox.libc.capget(head, sets) == 0
-    less[0] &= ~((1 << 12) | (1 << 21))
+    less[0] &= ~sum(1 << bit for bit in bits)
     assert sandbox.libc.capset(head, less) == 0
     try:
         yield
@@ -559,3 +565,26 @@ def test_privileges_are_missing(furnished: Host, who: Any, module: str, argument
     assert_one_line(result)
     assert "root" in result["msg"] or "privilege" in result["msg"] or "CAP_" in result["msg"]
     assert before.differences(furnished.snapshot()) == []
+
+
+@contextlib.contextmanager
+def as_root_of_a_user_namespace(folder: str) -> Iterator[None]:
+    """Root, to whom this folder is anybody's: without CAP_DAC_OVERRIDE (1), CAP_DAC_READ_SEARCH (2) and CAP_FOWNER (3)."""
+    os.chown(folder, 65534, 65534)
+    try:
+        with without_capabilities(1, 2, 3):
+            yield
+    finally:
+        os.chown(folder, 0, 0)
+
+
+@pytest.mark.parametrize("folder", ["/run", "/etc", "/etc/netns"])
+def test_a_folder_that_root_of_a_user_namespace_may_not_write(host: Host, folder: str) -> None:
+    if folder == "/etc/netns":
+        Path(folder).mkdir()
+    with as_root_of_a_user_namespace(folder):
+        result = runner.run("ns_resolv", {"netns": ["red"], "hosts": {}})
+    assert result.failed
+    assert_one_line(result)
+    assert f"{folder}/" in result["msg"]
+    assert "root of a user namespace may not, unless a file system of its own (tmpfs) is mounted" in result["msg"]

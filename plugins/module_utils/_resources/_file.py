@@ -9,6 +9,7 @@ import errno
 import os
 import typing as t
 
+from .._errors import advice_for_file
 from .._operation import Call, Operation, here_document, words
 from .._world import DirectoryState, FileState, World
 
@@ -16,8 +17,15 @@ if t.TYPE_CHECKING:
     from .._kernel._kernel import Kernel
 
 
+class OnFiles(Call):
+    """What is done to files, and may be refused as such."""
+
+    def advice(self, number: int | None) -> str:
+        return advice_for_file(number)
+
+
 @dataclasses.dataclass(frozen=True)
-class PutFile(Call):
+class PutFile(OnFiles):
     """Write a file, atomically; its content ends with a line break. Or, where it was one, a symbolic link."""
 
     path: str
@@ -47,7 +55,7 @@ class PutFile(Call):
 
 
 @dataclasses.dataclass(frozen=True)
-class AppendToFile(Call):
+class AppendToFile(OnFiles):
     """Add whole lines to the end of a file that is there."""
 
     path: str
@@ -75,7 +83,7 @@ class AppendToFile(Call):
 
 
 @dataclasses.dataclass(frozen=True)
-class DropFile(Call):
+class DropFile(OnFiles):
     path: str
 
     @property
@@ -100,7 +108,7 @@ class DropFile(Call):
 
 
 @dataclasses.dataclass(frozen=True)
-class MakeDirectory(Call):
+class MakeDirectory(OnFiles):
     """A directory that everybody may enter, with its parents; or, where it exists, its mode."""
 
     path: str
@@ -134,7 +142,7 @@ class MakeDirectory(Call):
 
 
 @dataclasses.dataclass(frozen=True)
-class DropDirectory(Call):
+class DropDirectory(OnFiles):
     """Remove an empty directory."""
 
     path: str
