@@ -24,6 +24,16 @@ def host_end_name(lab: str, node: str, interface: str) -> str:
     return "v" + hashlib.sha256(f"{lab}/{node}/{interface}".encode()).hexdigest()[:10]
 
 
+def bridge_mac(machine: str, lab: str, netns: str, bridge: str) -> str:
+    """The MAC address of a new bridge, of those that anybody may use (IEEE 802, 8.4): another one on each machine.
+
+    A bridge without one of its own goes by the lowest of its ports: one that comes or goes may change it, and all who know the
+    bridge by its former one lose it for seconds.
+    """
+    digits = hashlib.sha256(f"{machine}/{lab}/{netns}/{bridge}".encode()).hexdigest()
+    return ":".join(["02", *(digits[place : place + 2] for place in range(0, 10, 2))])
+
+
 def rule_set_name(kind: str, name: str) -> str:
     """The ``ns_nat`` name that belongs to a thing of this kind and name; always of the grammar, always the same one."""
     plain = f"{kind}_{name}"

@@ -280,6 +280,8 @@ class World:
 
     def reference(self, key: str) -> NamespaceRef:
         """How to reach a namespace: by name if it has one, then host, else by path or pid."""
+        if self.keys.get(HOST) == key:
+            return HOST
         refs = [ref for ref, target in self.keys.items() if target == key]
         order = {"host": 0, "name": 1, "path": 2, "pid": 3}
         return min(refs, key=lambda ref: (order[ref.kind], ref.value))

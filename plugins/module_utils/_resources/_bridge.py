@@ -284,9 +284,10 @@ class WantedBridge:
     def __str__(self) -> str:
         return f"{self.name} {place(self.where)}"
 
-    def bare(self, present: bool = True) -> Resource:
-        """The bridge itself."""
-        return Bridge(self.where, self.name, self.options, self.mac, self.ports or (), self.force, present)
+    def bare(self, present: bool = True, first_mac: str | None = None) -> Resource:
+        """The bridge itself; ``first_mac`` is what a new one is made with, if no MAC is declared."""
+        mac = self.mac or first_mac
+        return Bridge(self.where, self.name, self.options, mac, self.ports or (), self.force, present)
 
     def resources(self) -> list[Resource]:
         """All else. The ports come before it is up: otherwise each new one is announced to all the others."""
@@ -344,8 +345,11 @@ def report_bridge(world: World, ref: NamespaceRef, name: str) -> dict[str, objec
     shown, link, state = report_link(world, ref, name), world.link(ref, name), world.at(ref)
     if shown is None or link is None or link.bridge is None or state is None:
         return None
+    # A bridge goes by the MAC addresses of its ports, and the kernel is yet to choose that of one which is not made yet.
+    unsure = any(port.index is None for port in state.links.values() if port.master == name)
     return {
         **shown,
+        "mac": None if unsure else shown["mac"],
         "stp": link.bridge.stp,
         "forward_delay": link.bridge.forward_delay / CENTISECONDS,
         "ageing_time": link.bridge.ageing_time / CENTISECONDS,

@@ -13,14 +13,16 @@ from .._lab import Fault, Lab
 from .._lab_addresses import addressed, claims, judge
 from .._lab_definition import read_lab
 from .._values import HOST, parse_addresses
-from .._world import Need, NeedForwarding, World
+from .._world import Need, NeedFile, NeedForwarding, World
 from ._lab_conflicts import Conflicts
 from ._lab_ledger import Entries, Ledger
-from ._lab_links import match, places_of, recorded_links
+from ._lab_links import Unplugged, match, places_of, recorded_links
 from ._lab_parts import Part, Surplus, needed_parts, wanted_entries
 from ._lab_report import governed_lab, report_lab
 from ._nat_plan import Nat
 from ._route import RouteSet
+
+MACHINE_ID = "/etc/machine-id"  # machine-id(5); a container may have none
 
 
 class Faults(Problem):
@@ -59,8 +61,8 @@ class LabState:
         return Ledger(self.lab.name)
 
     def needs(self, world: World) -> t.Iterable[Need]:
-        found = self.ledger.needs(world)
-        if self.ledger.is_read(world):
+        found = [*self.ledger.needs(world), NeedFile(MACHINE_ID)]
+        if self.ledger.is_read(world) and MACHINE_ID in world.files:
             made = self.assembly(world)
             found += self._conflicts(made).needs(world)
             for _path, part in made.parts:
@@ -90,10 +92,11 @@ class LabState:
         """Worked out once for each state of the ledger."""
         texts = self.ledger.texts(world)
         if texts not in self._assembled:
-            self._assembled[texts] = self._assemble(self.ledger.entries(world))
+            machine = world.files[MACHINE_ID]
+            self._assembled[texts] = self._assemble(self.ledger.entries(world), machine.content if machine else "")
         return self._assembled[texts]
 
-    def _assemble(self, recorded: Entries) -> Assembly:
+    def _assemble(self, recorded: Entries, machine: str) -> Assembly:
         had = {
             (key[1], key[2]): parse_addresses(value.split()) for key, value in recorded.items() if key[0] == "addresses"
         }
@@ -103,9 +106,10 @@ class LabState:
         lab, faults = addressed(self.lab, had)
         faults = (*faults, *judge(lab))
         wanted = wanted_entries(lab, claims(lab))
-        first, rest = needed_parts(lab)
+        first, rest = needed_parts(lab, machine)
         paths = {places_of(link): link.path for link in lab.links}
         moved: list[Part] = [(paths[each.new], each) for each in carried]
+        moved.append(("", _unplugged(lab, recorded)))
         early: list[Part] = []
         late: list[Part] = []
         if self.prune:
@@ -120,6 +124,12 @@ class LabState:
 
     def _conflicts(self, made: Assembly) -> Conflicts:
         return Conflicts(made.lab, self.ledger, made.recorded, self.adopt)
+
+
+def _unplugged(lab: Lab, recorded: Entries) -> Unplugged:
+    bridges = {(key[1], key[2]) for key in recorded if key[0] == "bridge"}
+    ends = [end.end for link in lab.links for end in link.ends if end.end.master is None] if bridges else []
+    return Unplugged(tuple((str(end.where), end.name) for end in ends), frozenset(bridges))
 
 
 def _plan(draft: Draft, part: Resource) -> None:

@@ -13,6 +13,7 @@ from .._values import HOST, NamespaceRef
 from .._world import End, Link, Need, NeedLinks, NeedLinkSysctls, NeedPeer, World
 from ._lab_ledger import Entries, Key
 from ._link import bring
+from ._linking import SetLink
 from ._pairing import drop_veth
 
 Place = tuple[str, str]  # a namespace as the ledger writes it, and an interface in it
@@ -86,6 +87,23 @@ class Carried:
         for old, new in zip(self.old, self.new):
             if old != new and _link(world, old) is not None:
                 bring(draft, reference(old[0]), old[1], reference(new[0]), new[1])
+
+
+@dataclasses.dataclass(frozen=True)
+class Unplugged:
+    """That links which were ports of the lab's ``bridges``, and now lead to a namespace or the host, are none."""
+
+    links: tuple[Place, ...]
+    bridges: frozenset[Place]
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return ()
+
+    def plan(self, draft: Draft) -> None:
+        for place in self.links:
+            link = _link(draft.world, place)
+            if link is not None and link.master is not None and (place[0], link.master) in self.bridges:
+                draft.do(SetLink(reference(place[0]), link.name, "master", None))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ import functools
 import ipaddress
 import typing as t
 
+from .._addressing import bridge_mac
 from .._engine import Draft, Resource
 from .._lab import Endpoint, Lab, LabLink, LabNamespace
 from .._lab_addresses import host_entries
@@ -69,15 +70,21 @@ def has_files(lab: Lab, namespace: LabNamespace) -> bool:
     return lab.hosts or namespace.resolv is not None or namespace.hosts is not None
 
 
-def needed_parts(lab: Lab) -> tuple[list[Part], list[Part]]:
-    """The parts that make what is declared: the namespaces, and all that goes into them, between which links are moved."""
+def needed_parts(lab: Lab, machine: str) -> tuple[list[Part], list[Part]]:
+    """The parts that make what is declared: the namespaces, and all that goes into them, between which links are moved.
+
+    ``machine`` tells this host from others.
+    """
     first: list[Part] = []
     for each in lab.namespaces:
         first.append((each.path, Namespace(each.name)))
         general = {path: value for path, value in each.sysctls if of_a_link(path) is None}
         if general:
             first.append((f"{each.path}.sysctl", Sysctls(each.where, general)))
-    rest: list[Part] = [(bridge.path, bridge.bridge.bare()) for bridge in lab.bridges]
+    rest: list[Part] = []
+    for bridge in lab.bridges:
+        mac = bridge_mac(machine, lab.name, str(bridge.bridge.where), bridge.bridge.name)
+        rest.append((bridge.path, bridge.bridge.bare(first_mac=mac)))
     rest += [(link.path, _pair(link)) for link in lab.links]
     ends: dict[str, list[Endpoint]] = {}
     for link in lab.links:

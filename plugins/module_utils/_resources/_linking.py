@@ -152,12 +152,26 @@ def keep_mac(state: NamespaceState, where: NamespaceRef, bridge: Link, port: str
 
 
 def _follow_port(state: NamespaceState, master: str, port: Link) -> None:
-    """A bridge goes by the MTU and MAC of its ports, unless they were set by hand, which can't be seen of one that is there."""
+    """A bridge goes by the MTU and MAC of its ports, unless they were set by hand; ``port`` has joined it, or left it.
+
+    What was set by hand can't be seen of a bridge that is there. It stays, whichever it was, where the ports leave it as it is.
+    """
     bridge = state.links[master]
     if bridge.index is None:
         follow_mtu(state, master, port)
+        return
+    others = [state.links[name] for name in state.ports(master) if name != port.name]
+    mac, mtu = bridge.mac or "", bridge.mtu
+    if port.master == master:
+        follow_mtu(state, master, port)
+        by_hand = bool(others) and mac not in [other.mac for other in others]
+        stays = by_hand or (bool(others) and port.mac is not None and mac < port.mac)
     else:
-        state.links[master] = dataclasses.replace(bridge, mtu=None, mac=None)
+        stays = mac != port.mac
+        if mtu not in [other.mtu for other in others]:
+            state.links[master] = dataclasses.replace(bridge, mtu=None)
+    if not stays:
+        state.links[master] = dataclasses.replace(state.links[master], mac=None)
 
 
 def follow_mtu(state: NamespaceState, master: str, port: Link) -> None:
