@@ -121,6 +121,7 @@ notes:
 seealso:
   - module: nslab.linux.veth
   - module: nslab.linux.ns_nat
+  - module: nslab.linux.lab
   - name: bridge(8)
     description: The command with which people look at bridges.
     link: https://man7.org/linux/man-pages/man8/bridge.8.html

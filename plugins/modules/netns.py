@@ -88,6 +88,7 @@ seealso:
   - module: nslab.linux.veth
   - module: nslab.linux.ns_link
   - module: nslab.linux.ns_resolv
+  - module: nslab.linux.lab
   - name: ip-netns(8)
     description: The command with which people do the same.
     link: https://man7.org/linux/man-pages/man8/ip-netns.8.html

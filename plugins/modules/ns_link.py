@@ -143,6 +143,7 @@ seealso:
   - module: nslab.linux.veth
   - module: nslab.linux.bridge
   - module: nslab.linux.ns_route
+  - module: nslab.linux.lab
   - name: ip-link(8)
     description: The command with which people do the same, see C(ip link set ... netns).
     link: https://man7.org/linux/man-pages/man8/ip-link.8.html

@@ -175,6 +175,7 @@ seealso:
   - module: nslab.linux.ns_route
   - module: nslab.linux.bridge
   - module: nslab.linux.ns_resolv
+  - module: nslab.linux.lab
   - name: nft(8)
     description: The command with which people write such rules.
     link: https://man7.org/linux/man-pages/man8/nft.8.html

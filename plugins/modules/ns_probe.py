@@ -157,6 +157,7 @@ notes:
 seealso:
   - module: nslab.linux.netns
   - module: nslab.linux.ns_resolv
+  - module: nslab.linux.lab
   - name: ip-netns(8)
     description: The command with which people look into a namespace.
     link: https://man7.org/linux/man-pages/man8/ip-netns.8.html

@@ -76,6 +76,7 @@ notes:
 seealso:
   - module: nslab.linux.netns
   - module: nslab.linux.ns_probe
+  - module: nslab.linux.lab
   - name: ip-netns(8)
     description: How C(ip netns exec) uses the files.
     link: https://man7.org/linux/man-pages/man8/ip-netns.8.html

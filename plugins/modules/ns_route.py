@@ -140,6 +140,7 @@ notes:
 seealso:
   - module: nslab.linux.netns
   - module: nslab.linux.ns_nat
+  - module: nslab.linux.lab
   - name: ip-route(8)
     description: The command with which people do the same.
     link: https://man7.org/linux/man-pages/man8/ip-route.8.html

@@ -150,6 +150,7 @@ seealso:
   - module: nslab.linux.bridge
   - module: nslab.linux.ns_link
   - module: nslab.linux.ns_route
+  - module: nslab.linux.lab
   - name: veth(4)
     description: How the kernel describes the pair.
     link: https://man7.org/linux/man-pages/man4/veth.4.html

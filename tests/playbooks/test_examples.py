@@ -40,6 +40,33 @@ CHANGE_NOTHING = {
     ("ns_nat", "The same, saying all"),
 }
 
+# Files that the examples read.
+FILES = {
+    "ring.yml": """
+        name: ring
+        namespaces: {r1: , r2: , r3: }
+        links:
+          - {endpoints: ["r1:eth0", "r2:eth1"], subnet: 10.6.1.0/30}
+          - {endpoints: ["r2:eth0", "r3:eth1"], subnet: 10.6.3.0/30}
+          - {endpoints: ["r3:eth0", "r1:eth1"], subnet: 10.6.2.0/30}
+    """,
+    "topology.clab.yml": """
+        name: small
+        topology:
+          nodes:
+            left: {kind: linux, image: "alpine:3"}
+            right: {kind: linux, image: "alpine:3"}
+          links:
+            - endpoints: ["left:eth1", "right:eth1"]
+            - type: veth
+              mtu: 1400
+              labels: {speed: slow}
+              endpoints:
+                - {node: left, interface: eth2, mac: "52:54:00:12:34:56"}
+                - {node: right, interface: eth2}
+    """,
+}
+
 Task = dict[str, Any]
 
 
@@ -58,6 +85,8 @@ def host() -> Iterator[Host]:
 @pytest.mark.parametrize("module", MODULES)
 def test_examples_run_as_they_stand(module: str, host: Host, tmp_path: Path, ansible_runs: Ansible) -> None:
     tasks = examples(module)
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
 
     results = play(run_and_witnessed(module, tasks), variables(module, host), tmp_path, ansible_runs)
 
