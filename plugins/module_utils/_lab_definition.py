@@ -203,22 +203,30 @@ class _Reader:
 
     def _check_devices(self, lab: Lab) -> None:
         """That routes lead through links of their namespace."""
+        routes = [
+            (namespace, each, index, hop.dev)
+            for namespace in lab.namespaces
+            if namespace.node not in lab.unread
+            for each in namespace.routes
+            for index, hop in enumerate(each.route.gateways)
+            if hop.dev not in (None, "lo")
+        ]
+        if not routes:
+            return
         links: dict[NamespaceRef, set[str]] = {}
+        for bridge in lab.bridges:
+            links.setdefault(bridge.bridge.where, set()).add(bridge.bridge.name)
         for link in lab.links:
             for end in link.ends:
-                links.setdefault(end.end.where, {"lo"}).add(end.end.name)
-        for bridge in lab.bridges:
-            links.setdefault(bridge.bridge.where, {"lo"}).add(bridge.bridge.name)
-        for namespace in lab.namespaces:
-            if namespace.node in lab.unread:
-                continue
-            names = links.get(namespace.where, {"lo"})
-            for each in namespace.routes:
-                for index, hop in enumerate(each.route.gateways):
-                    if hop.dev is not None and hop.dev not in names:
-                        at = f"nexthops[{index}].dev" if each.route.nexthops else "dev"
-                        said = f"no link of {namespace.node} is called {hop.dev!r}"
-                        self.reading.fault(below(each.path, at), said, self.reading.nearest(hop.dev, sorted(names)))
+                links.setdefault(end.end.where, set()).add(end.end.name)
+        told: set[str] = set()
+        for namespace, each, index, dev in routes:
+            names = links.get(namespace.where, set())
+            path = below(each.path, f"nexthops[{index}].dev" if each.route.nexthops else "dev")
+            if dev is not None and dev not in names and path not in told:
+                told.add(path)  # the route of a thousand nodes is written once
+                advice = self.reading.nearest(dev, [*sorted(names), "lo"])
+                self.reading.fault(path, f"no link of {namespace.node} is called {dev!r}", advice)
 
 
 def _plain_interface(name: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ._lab import HOST_NODE, Fault, Lab, LabNamespace, LabRoute
+from ._lab import HOST_NODE, Fault, Lab, LabNamespace
 from ._lab_segments import Holder, Key, holders, key_of, outlet, place_of, segments
 from ._values import IPAddress, IPNetwork
 from ._world import Nexthop
@@ -107,6 +107,7 @@ def _nested(networks: t.Iterable[_Network]) -> t.Iterator[tuple[_Network, _Netwo
 
 def _gateways(lab: Lab, every: t.Sequence[Holder]) -> t.Iterator[Fault]:
     links: dict[str, list[Holder]] = {}
+    told: set[str] = set()
     for holder in every:
         if holder.key[0] != HOST_NODE:
             links.setdefault(holder.key[0], []).append(holder)
@@ -117,9 +118,11 @@ def _gateways(lab: Lab, every: t.Sequence[Holder]) -> t.Iterator[Fault]:
         for each in namespace.routes:
             hops = each.route.gateways
             for index, hop in enumerate(hops):
-                if hop.via is not None and not _reaches(namespace, own, hop, hop.via):
-                    at = f"nexthops[{index}].via" if each.route.nexthops else "via"
-                    yield Fault(f"{each.path}.{at}", _unreached(namespace, own, each, hop))
+                path = f"{each.path}.nexthops[{index}].via" if each.route.nexthops else f"{each.path}.via"
+                if hop.via is None or path in told or _reaches(namespace, own, hop, hop.via):
+                    continue
+                told.add(path)  # the route of a thousand nodes is written once
+                yield Fault(path, _unreached(namespace, own, hop))
 
 
 def _reaches(namespace: LabNamespace, links: t.Sequence[Holder], hop: Nexthop, via: IPAddress) -> bool:
@@ -142,7 +145,7 @@ def _reaches(namespace: LabNamespace, links: t.Sequence[Holder], hop: Nexthop, v
     return hop.dev is not None and hop.dev not in {link.key[1] for link in links}  # that is told already
 
 
-def _unreached(namespace: LabNamespace, links: t.Sequence[Holder], route: LabRoute, hop: Nexthop) -> str:
+def _unreached(namespace: LabNamespace, links: t.Sequence[Holder], hop: Nexthop) -> str:
     addresses = [str(address) for link in links if hop.dev in (None, link.key[1]) for address in link.addresses or ()]
     behind = namespace.node if hop.dev is None else f"{hop.dev} in {namespace.node}"
     there = f"it has {', '.join(addresses[:5])}" if addresses else "it has no address"

@@ -327,6 +327,14 @@ def test_a_gateway_that_no_link_reaches_is_refused(routes, reached):
     assert faults_of(text.replace("addresses: []", "up: true")) == {}
 
 
+def test_the_route_of_many_nodes_is_refused_once():
+    nodes = "{count: 9, bridge: br0, routes: [{dst: default, via: 10.0.1.1}, {dst: 10.7.0.0/16, dev: eth1}]}"
+    definition = yaml.safe_load(f"nodes: {nodes}\nbridges: {{br0: {{subnet: 10.0.0.0/24}}}}")
+    lab, faults = read_lab("lab", definition)
+    told = judge(addressed(lab, {})[0])
+    assert [fault.path for fault in (*faults, *told)] == ["nodes.routes[1].dev", "nodes.routes[0].via"]
+
+
 def test_what_a_lab_takes_of_its_host_is_its_subnets_and_what_its_addresses_there_are_in():
     lab = read(
         """
