@@ -202,6 +202,8 @@ def apply(plan: Plan, kernel: Kernel) -> None:
     done: list[Operation] = []
     try:
         for group in _groups(plan.todo):
+            if kernel.ended_by is not None:
+                raise Problem(f"the task was ended by {kernel.ended_by}", "run it again")
             _perform(group, kernel, done)
     except Problem as problem:
         raise undo(str(problem), plan, done, kernel) from None

@@ -9,6 +9,7 @@ import gc
 import importlib.util
 import os
 import re
+import signal
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -76,9 +77,25 @@ def _run(declaration: Declaration, check: bool) -> Outcome:
     with _files.locked(create=not check):
         kernel = Kernel()
         try:
-            return run(declaration, kernel, check)
+            with _heeding(kernel):
+                return run(declaration, kernel, check)
         finally:
             kernel.close()
+
+
+@contextlib.contextmanager
+def _heeding(kernel: Kernel) -> t.Iterator[None]:
+    """A signal that ends the process, as when the connection is lost, is heeded between two operations, and all is undone."""
+
+    def note(number: int, _frame: object) -> None:
+        kernel.ended_by = signal.Signals(number).name
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def require_pyroute2(module: AnsibleModule) -> None:

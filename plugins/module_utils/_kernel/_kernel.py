@@ -45,6 +45,7 @@ class Kernel:
     """Open for the length of one task; `close` lets go of every descriptor."""
 
     def __init__(self) -> None:
+        self.ended_by: str | None = None  # the signal by which the task is to end
         self.files = _files
         self.processes = _processes
         self.namespaces = Namespaces()
