@@ -25,20 +25,15 @@ from .ways import ALL
 
 def run(way: Way, job: Job) -> Run:
     measures: dict[str, Measure] = {}
-    error = ""
+    phase, error = "before it began", ""
     try:
         commands = way.commands(job)
         quiet.settle()
-        for phase in PHASES:
-            if phase in commands:
-                measures[phase] = measured(way, job, phase, commands[phase])
+        for phase in (phase for phase in PHASES if phase in commands):
+            measures[phase] = measured(way, job, phase, commands[phase])
     except (Failed, OSError, subprocess.SubprocessError) as failure:
-        error = f"{phase_after(measures)}: {failure}"
+        error = f"{phase}: {failure}"
     return Run(way.name, job.lab.kind, job.lab.size, measures, error)
-
-
-def phase_after(measures: dict[str, Measure]) -> str:
-    return next(phase for phase in PHASES if phase not in measures)
 
 
 def measured(way: Way, job: Job, phase: str, command: Command) -> Measure:

@@ -45,12 +45,15 @@ def look_into(lab: Lab, namespace: Namespace, path_of: PathOf) -> None:
 
 
 def answers(path: str, address: str) -> None:
-    words = ["nsenter", f"--net={path}", "ping", "-n", "-q", "-c", "1", "-W", "1", address]
+    inside = ["nsenter", f"--net={path}"]
     for _attempt in range(10):
-        if subprocess.run(words, capture_output=True, check=False).returncode == 0:
+        # A bridge takes the lowest MAC of its ports: with a new one it may have another than was learnt before.
+        subprocess.run([*inside, "ip", "neigh", "flush", "all"], capture_output=True, check=True)
+        ping = [*inside, "ping", "-n", "-q", "-c", "1", "-W", "1", address]
+        if subprocess.run(ping, capture_output=True, check=False).returncode == 0:
             return
         time.sleep(0.2)
-    raise Failed(f"{address} does not answer")
+    raise Failed(f"{address} does not answer to {path}")
 
 
 def gone() -> None:
