@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,7 +156,7 @@ def farm(count: int, **more: Any) -> dict[str, Any]:
     return {
         "name": "farm",
         "nodes": {"count": count, "prefix": "n", "bridge": "br0", "routes": [{"dst": "default", "via": "10.5.0.1"}]},
-        "bridges": {"br0": {"subnet": ["10.5.0.0/28", "fd05::/64"], "mac": "02:00:00:00:05:00"}},
+        "bridges": {"br0": {"subnet": ["10.5.0.0/28", "fd05::/64"]}},
         **more,
     }
 
