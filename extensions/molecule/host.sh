@@ -51,10 +51,10 @@ state() {
         $inside "$0" state-of-namespace
     done
     echo "## files and mounts"
-    for file in /etc/netns /run/netns /run/nslab; do
+    for file in /etc/netns /run/netns /run/nslab /var/lib/nslab; do
         if [ -e $file ]; then find $file -type d -printf '%p %m\n' -o -printf '%p\n' | sort; fi
     done
-    find /etc/netns /run/nslab -type f -exec cksum {} + 2>/dev/null | sort -k 3 || true
+    find /etc/netns /run/nslab /var/lib/nslab -type f -exec cksum {} + 2>/dev/null | sort -k 3 || true
     cut -d ' ' -f 5 /proc/self/mountinfo | grep -E '^/(etc|run)' | sort
 }
 
