@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .machine import describe
+from .machine import describe, empty_playbook
 from .results import Results, Run, run_from
 from .table import report, seconds
 from .topologies import lab_of
@@ -56,16 +56,19 @@ def main() -> int:
     for title, why in skipped.items():
         say(f"{title} is not tried: {why}")
     ways = [way for way in ways if way.title not in skipped]
+    machine = describe()
+    if any(way.name == "playbook" for way in ways):
+        machine["an ansible-playbook that only has a ping"] = empty_playbook()
     runs: list[Run] = []
     for turn in turns(ways, options.labs, options.repeat):
         say(f"{time.strftime('%H:%M:%S')}  {lab_of(turn.kind, turn.size).title:<20} {turn.way.title:<45}", end=" ")
         runs.append(carry_out(turn))
         say(runs[-1].error or f"created in {seconds(runs[-1].measures[CREATE].seconds)}")
         # After each, so that what was measured is not lost with the rest.
-        said = {"machine": describe(), "skipped": skipped, "runs": [run.to_data() for run in runs]}
+        said = {"machine": machine, "skipped": skipped, "runs": [run.to_data() for run in runs]}
         options.output.write_text(json.dumps(said, indent=1), encoding="utf-8")
     say(f"all figures: {options.output}")
-    print(report(Results(runs), ALL, describe(), skipped), end="")
+    print(report(Results(runs), ALL, machine, skipped), end="")
     return 1 if any(run.error for run in runs) else 0
 
 

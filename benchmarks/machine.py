@@ -7,11 +7,14 @@ from __future__ import annotations
 import os
 import platform
 import re
+import statistics
 import subprocess
 import sys
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from .way import PROGRAMS
 from .ways.mininet import PYTHON as SYSTEM_PYTHON
 
 
@@ -28,6 +31,19 @@ def describe() -> dict[str, str]:
         "Mininet": said(SYSTEM_PYTHON, "-c", "import mininet.net; print(mininet.net.VERSION)"),
         "gcc": said("gcc", "-dumpfullversion"),
     }
+
+
+def empty_playbook() -> str:
+    """How long an ``ansible-playbook`` takes that only has a ``ping``: below that no task of any module can come."""
+    took = []
+    for _repeat in range(3):
+        began = time.monotonic()
+        words = ["ansible-playbook", str(PROGRAMS / "ping.yml")]
+        done = subprocess.run(words, capture_output=True, check=False)
+        if done.returncode:
+            return "does not run"
+        took.append(time.monotonic() - began)
+    return f"{statistics.median(took):.1f} s"
 
 
 def processor() -> str:

@@ -12,6 +12,7 @@ from .topologies import lab_of
 from .way import AGAIN, CHANGE, CREATE, DESTROY, PHASES, Way
 
 FLOOR = "c"
+CLEARING = "The total of destroy has the kernel's own clearing away in it, which begins when the module has let go."
 WITHOUT = "-"
 
 
@@ -23,7 +24,7 @@ def report(results: Results, ways: Sequence[Way], machine: dict[str, str], skipp
         parts += [f"### {lab_of(kind, size).title.capitalize()}", lab_table(results, tried, kind, size)]
         parts += errors(results, tried, kind, size)
     if any(way.name == "lab" for way in tried):
-        parts += ["### Where the time of the module goes", phases_table(results)]
+        parts += ["### Where the time of the module goes", phases_table(results), CLEARING]
     parts += ["### Goals", goals_table(results), "### The ways", *notes(tried, skipped)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
