@@ -23,7 +23,7 @@ scripts/sandbox bash -euc '
     ip netns add other
     cd examples/molecule_routed
     molecule test --all
-    find /run/netns /run/nslab /etc/netns -mindepth 1 2>/dev/null >"$GATE/left" || true
+    find /run/netns /run/nslab /etc/netns /var/lib/nslab -mindepth 1 2>/dev/null >"$GATE/left" || true
     ip -brief link | cut -d" " -f1 >>"$GATE/left"
 ' 2>&1 | tee "$GATE/said"
 

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +16,10 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.ansible_runs import Ansible
 from support.host import MODULE, Host, a_host
 from support.sandbox import sandbox, why_impossible
 
-COLLECTION = Path(next(iter(importlib.import_module("ansible_collections.nslab.linux").__path__)))
 RECAP = re.compile(r"^localhost +: ok=\d+ +changed=(\d+) .* failed=(\d+) ", re.MULTILINE)
 
 CLIENT = {"node": "client", "interface": "eth0", "addresses": ["10.1.1.2/24", "fd01::2/64"]}
@@ -54,83 +52,101 @@ def host() -> Iterator[Host]:
 
 
 class Scenario:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, ansible_runs: Ansible, directory: Path) -> None:
+        self.ansible_runs = ansible_runs
         self.directory = directory
-        (directory / "ansible.cfg").touch()
+        self.environment = {"MOLECULE_SCENARIO_DIRECTORY": str(directory)}
 
     def run(self, step: str, **variables: Any) -> tuple[int, int, str]:
         """How many tasks changed something and how many failed, and what was printed."""
         (self.directory / "inventory.yml").write_text(yaml.safe_dump({"all": {"vars": variables}}))
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "inventory.yml", f"nslab.linux.molecule_{step}"],
-            check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=self.directory,
-            env={
-                **os.environ,
-                "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
-                "ANSIBLE_CONFIG": str(self.directory / "ansible.cfg"),
-                "ANSIBLE_HOME": str(self.directory),
-                "ANSIBLE_LOCALHOST_WARNING": "false",
-                "ANSIBLE_NOCOLOR": "true",
-                "MOLECULE_SCENARIO_DIRECTORY": str(self.directory),
-            },
-        )  # fmt: skip
-        output = done.stdout + done.stderr
+        words = ["-i", "inventory.yml", f"nslab.linux.molecule_{step}"]
+        output = self.ansible_runs.playbook(*words, directory=self.directory, **self.environment).output
         assert "Traceback" not in output, output
         recap = RECAP.search(output)
         assert recap, output
         return int(recap[1]), int(recap[2]), output
 
 
-def test_what_create_makes_destroy_removes_however_far_it_came(host: Host, tmp_path: Path) -> None:
-    scenario, before = Scenario(tmp_path), host.snapshot()
+@pytest.fixture
+def scenario(ansible_runs: Ansible, tmp_path: Path) -> Scenario:
+    return Scenario(ansible_runs, tmp_path)
+
+
+def test_what_create_makes_destroy_removes_and_nothing_else(host: Host, scenario: Scenario) -> None:
+    before = host.snapshot()
 
     changed, failed, output = scenario.run("create", nslab_lab=LAB)
-    assert (changed > 0, failed) == (True, 0), output
+    assert (changed, failed) == (1, 0), output
     assert "ttl=63" in host.sh("ip netns exec client ping -c 1 -W 2 server")
     assert host.addresses("eth0", "client") == ["10.1.1.2/24", "fd01::2/64"]
     assert (host.link("eth0", "router")["address"], host.link("eth0", "router")["mtu"]) == ("52:54:00:12:34:56", 1400)
     assert host.ping("10.1.3.2")
     assert host.has_link("server0")
 
-    # What is somebody else's is not taken over.
-    _changed, failed, output = scenario.run("create", nslab_lab={"namespaces": {"client": {}, "other": {}}})
+    # What can't be, or is somebody else's, is told all at once, and what stands goes on standing.
+    made = host.snapshot()
+    wrong = {"namespaces": {"client": {}, "other": {}}, "links": [{"endpoints": ["client:a", "ruter:a"]}]}
+    _changed, failed, output = scenario.run("create", nslab_lab=wrong)
     assert failed == 1
-    assert "namespace 'other' exists on this machine and was not made for this scenario" in output
-    assert "router" in host.namespaces()
+    assert "links[0].endpoints[1]: no namespace or bridge is called 'ruter'" in output
+    assert "namespaces.other: namespace other exists and was not made by lab molecule_" in output
+    assert not made.differences(host.snapshot())
 
-    # Another network, in part the same, and in part one that can't stand: the kernel says so when half of it is made.
-    unreachable = {"routes": [{"dst": "default", "via": "192.0.2.1"}]}
-    broken = {
-        **LAB,
-        "namespaces": {"client": {}, "router": LAB["namespaces"]["router"], "extra": unreachable},
-        "bridges": {},
-        "links": [LAB["links"][0]],
-    }
-    _changed, failed, output = scenario.run("create", nslab_lab=broken)
-    assert failed == 1, output
+    # Another network, in part the same; what is no longer in it goes, whatever runs inside.
+    host.process_in("server")
+    less = {**LAB, "namespaces": {"client": {}, "router": {}}, "bridges": {}, "links": [LAB["links"][0]]}
+    changed, failed, output = scenario.run(
+        "create", nslab_lab=less, molecule_yml={"platforms": [{"name": "client"}, {"name": "extra"}]}
+    )
+    assert (changed, failed) == (1, 0), output
     assert sorted(host.namespaces()) == ["client", "extra", "other", "router"]
     assert not host.has_link("lab0")
     assert not host.has_link("server0")
-    told = dict(re.findall(r"^TASK \[(.*?)\] \**\n(.*?)\n\n", output, re.MULTILINE | re.DOTALL))
-    assert "ok: [localhost] => (item=router)" in told["Make the namespaces"]
-    assert told["Lay the cables"] == "ok: [localhost]"
+    assert host.addresses("eth0", "client") == ["10.1.1.2/24", "fd01::2/64"]
+
     host.process_in("extra")
-
     changed, failed, output = scenario.run("destroy", nslab_lab="no definition")
-    assert (changed > 0, failed) == (True, 0), output
+    assert (changed, failed) == (1, 0), output
     assert not before.differences(host.snapshot())
-    assert [path.name for path in Path("/run/nslab").glob("[!l]*")] == ["other"]
+    assert sorted(path.name for path in Path("/run/nslab").iterdir()) == ["lock", "other"]
+    assert not Path("/var/lib/nslab").exists()
 
 
-def test_whoever_is_not_root_is_told_so_before_anything_is_made(host: Host, tmp_path: Path) -> None:
-    scenario, before = Scenario(tmp_path), host.snapshot()
+def test_scenarios_with_hosts_of_the_same_names_stand_side_by_side_by_their_prefixes(
+    host: Host, scenario: Scenario, ansible_runs: Ansible
+) -> None:
+    before = host.snapshot()
+    (scenario.directory / "second").mkdir()
+    second = Scenario(ansible_runs, scenario.directory / "second")
+    definition = {"namespaces": {"other": {}}, "links": [{"endpoints": ["other:eth0", "host:"]}]}
+    for each, prefix in ((scenario, "a-"), (second, "b-")):
+        changed, failed, output = each.run("create", nslab_lab=definition, nslab_prefix=prefix)
+        assert (changed, failed) == (1, 0), output
+    assert sorted(host.namespaces()) == ["a-other", "b-other", "other"]
+    assert scenario.run("destroy")[:2] == (1, 0)
+    assert sorted(host.namespaces()) == ["b-other", "other"]
+    assert second.run("destroy")[:2] == (1, 0)
+    assert not before.differences(host.snapshot())
+
+
+@pytest.mark.parametrize("given", [{}, {"nslab_lab": ["red"]}, {"nslab_lab": {"links": []}}], ids=str)
+def test_a_scenario_without_hosts_is_refused(host: Host, scenario: Scenario, given: dict[str, Any]) -> None:
+    before = host.snapshot()
+    _changed, failed, output = scenario.run("create", **given)
+    assert failed == 1
+    assert "nslab_lab has no hosts: name some under namespaces or nodes in it, or as platforms" in output
+    assert not before.differences(host.snapshot())
+
+
+def test_whoever_is_not_root_is_told_so_before_anything_is_made(host: Host, scenario: Scenario) -> None:
+    before = host.snapshot()
     # In place of a user who may not read this checkout.
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/id").write_text("#!/bin/sh\necho 1000\n")
-    (tmp_path / "bin/id").chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-        _changed, failed, output = scenario.run("create", nslab_lab=LAB)
+    (scenario.directory / "bin").mkdir()
+    (scenario.directory / "bin/id").write_text("#!/bin/sh\necho 1000\n")
+    (scenario.directory / "bin/id").chmod(0o755)
+    scenario.environment["PATH"] = f"{scenario.directory}/bin:{os.environ['PATH']}"
+    _changed, failed, output = scenario.run("create", nslab_lab=LAB)
     assert failed == 1
     assert "a network of namespaces is made by root, and this is uid 1000: run molecule as root" in output
     assert not before.differences(host.snapshot())

@@ -59,9 +59,15 @@ class Ansible:
             },
         )
 
-    def playbook(self, *words: str, directory: Path) -> Done:
-        """A run of it with these arguments, begun in the directory, on the host where the caller is."""
-        request = {"pid": os.getpid(), "directory": str(directory), "words": words, "output": str(self._output)}
+    def playbook(self, *words: str, directory: Path, **environment: str) -> Done:
+        """A run of it with these arguments, begun in the directory, on the host where the caller is.
+
+        ``environment`` is beside what holds for all runs, and comes too late for what configures Ansible.
+        """
+        request = {
+            "pid": os.getpid(), "directory": str(directory), "words": words, "environment": environment,
+            "output": str(self._output),
+        }  # fmt: skip
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")
@@ -100,6 +106,7 @@ def run(playbook: Any, request: dict[str, Any]) -> None:
                 raise OSError(ctypes.get_errno(), f"setns {kind}")
             os.close(namespace)
         os.chdir(request["directory"])
+        os.environ.update(request["environment"])
         output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         for stream, descriptor in ((os.open(os.devnull, os.O_RDONLY), 0), (output, 1), (output, 2)):
             os.dup2(stream, descriptor)
