@@ -16,7 +16,7 @@ from .._filtering import Flow
 from .._ruleset import Table
 from .._ruleset_changes import difference
 from .._values import IPAddress, IPInterface, IPNetwork, NamespaceRef
-from .._world import TABLE_MAIN, NamespaceState, Need, NeedFirewall, NeedLinks, NeedTable, Route, World
+from .._world import TABLE_MAIN, Link, NamespaceState, Need, NeedFirewall, NeedLinks, NeedTable, Route, World
 from . import _forwarding, _nat_blockers
 from ._forwarding import Wanted
 from ._nat_rules import Outward, RuleSet, laid, overlap
@@ -119,11 +119,15 @@ class Nat:
         return tuple(dict.fromkeys(found))
 
     def _links_outward(self, state: NamespaceState, version: int) -> tuple[str, ...]:
-        """As `uplinks`; for any, the links that routes lead by."""
+        """As `uplinks`; for any, the links that routes lead by.
+
+        That to an address's own network comes with the address, which may be planned and not there yet.
+        """
         named = self.uplinks(state, version)
         if named is not None:
             return named
         routed = {dev for route in state.routes if _leads_on(route, version) for dev in route.devs}
+        routed |= {link.name for link in state.links.values() if link.up and _has_network(link, version)}
         return tuple(sorted(routed - {"lo", *self.inside_of(state)}))
 
     def inside_of(self, state: NamespaceState) -> tuple[str, ...]:
@@ -252,6 +256,14 @@ class Nat:
 def _leads_on(route: Route, version: int) -> bool:
     """Whether packets of a family may leave by it for somewhere beyond the link."""
     return route.kind == "unicast" and route.dst.version == version and not route.dst.is_link_local
+
+
+def _has_network(link: Link, version: int) -> bool:
+    """Whether the kernel makes a route for an address of the link; for one of IPv6 it does so even if that is all its network."""
+    nets = [address.ip.network for address in link.addresses if address.ip.version == version]
+    return link.kind != "loopback" and any(
+        not net.is_link_local and (version == 6 or net.prefixlen < net.max_prefixlen) for net in nets
+    )
 
 
 def _within(ip: IPInterface, network: IPNetwork) -> bool:
