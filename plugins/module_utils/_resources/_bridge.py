@@ -345,8 +345,10 @@ def report_bridge(world: World, ref: NamespaceRef, name: str) -> dict[str, objec
     shown, link, state = report_link(world, ref, name), world.link(ref, name), world.at(ref)
     if shown is None or link is None or link.bridge is None or state is None:
         return None
-    # A bridge goes by the MAC addresses of its ports, and the kernel is yet to choose that of one which is not made yet.
-    unsure = any(port.index is None for port in state.links.values() if port.master == name)
+    # A bridge that has no MAC address of its own goes by those of its ports, of which the kernel is yet to choose some.
+    ports = [state.links[port] for port in state.ports(name)]
+    there = [port.mac for port in ports if port.index is not None]
+    unsure = link.index is not None and len(there) < len(ports) and (not there or link.mac in there)
     return {
         **shown,
         "mac": None if unsure else shown["mac"],
