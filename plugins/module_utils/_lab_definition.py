@@ -193,6 +193,7 @@ class _Reader:
             if plugged.bridge not in links.places or links.places[plugged.bridge] is not None:
                 said = f"no bridge is called {plugged.bridge!r}"
                 self.reading.fault(below(plugged.path, "bridge"), said, self.reading.nearest(plugged.bridge, bridges))
+            links.unread.update(plugged.nodes)
             return
         for node in plugged.nodes:
             link = links.plugged(plugged.path, node, plugged.interface, plugged.bridge)
