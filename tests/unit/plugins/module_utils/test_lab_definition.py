@@ -450,7 +450,9 @@ def test_a_lab_that_could_not_be_wholly_read_says_what_is_not_to_be_judged():
 
 
 def test_namespaces_whose_bridge_is_not_there_may_have_links_that_could_not_be_read():
-    lab, faults = read_lab("lab", {"nodes": {"count": 2, "bridge": "br0", "routes": [{"dst": "default", "dev": "eth0"}]}})
+    lab, faults = read_lab(
+        "lab", {"nodes": {"count": 2, "bridge": "br0", "routes": [{"dst": "default", "dev": "eth0"}]}}
+    )
 
     assert sorted(lab.unread) == ["ns1", "ns2"]
     assert [fault.path for fault in faults] == ["nodes.bridge"]
