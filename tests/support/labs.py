@@ -357,7 +357,7 @@ class _Drawing:
         return list(found.values())
 
     def _route(self, route: RouteSketch) -> dict[str, Any] | None:
-        dst = f"10.20{route.number}.0.0/16" if route.family == 4 else f"fd99:{route.number}::/48"
+        dst = f"10.20{route.number}.0.0/16" if route.family == 4 else f"fd99:{route.number + 1}::/48"
         options: dict[str, Any] = {"dst": dst, **({"metric": route.metric} if route.metric else {})}
         if route.kind == "blackhole":
             return {**options, "type": "blackhole"}
@@ -419,7 +419,7 @@ def expected(options: dict[str, Any]) -> dict[Place, Expected]:
     def place(node: str, interface: str) -> Place:
         if node == "host":
             return ("host", interface)
-        return (where[node] if node in where else f"{prefix}{node}", interface)
+        return (where.get(node, f"{prefix}{node}"), interface)
 
     found: dict[Place, Expected] = {}
     for node, bridge in bridges.items():
