@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: nslab contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook in the README runs as a newcomer would run it: checked first, then run, then run again."""
+"""The playbooks in the README run as a newcomer would run them: checked first, then run, then run again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.ansible_runs import CONFIGURATION, Ansible
 from support.host import MODULE, Host, Outside, a_host
 from support.sandbox import sandbox, why_impossible
 
@@ -33,40 +34,82 @@ def host() -> Iterator[Host]:
         outside.remove()
 
 
-def lab() -> str:
-    """The YAML block that the README tells to save as lab.yml."""
-    after = README.read_text(encoding="utf-8").partition("Save it as `lab.yml`")[2]
-    block = re.search(r"```yaml\n(.*?)```", after, re.DOTALL)
-    assert block, "the README shows no lab.yml"
-    return block[1]
+def blocks(name: str, kind: str = "yaml") -> list[str]:
+    """The blocks in the README from where it tells to save the first as `name`, as far as its section goes."""
+    after = README.read_text(encoding="utf-8").partition(f"Save it as `{name}`")[2].partition("\n## ")[0]
+    found: list[str] = re.findall(rf"```{kind}\n(.*?)```", after, re.DOTALL)
+    assert found, f"the README shows no {name}"
+    return found
 
 
-def play(book: Path, *words: str) -> str:
+class Play:
+    """Runs a playbook beside which nothing is configured, and tells what was said."""
+
+    def __init__(self, ansible: Ansible, book: Path) -> None:
+        self._ansible = ansible
+        self._book = book
+
+    def __call__(self, *words: str, fails: bool = False) -> str:
+        interpreter = f"ansible_python_interpreter={sys.executable}"
+        done = self._ansible.playbook("-e", interpreter, *words, str(self._book), directory=self._book.parent)
+        assert (done.returncode != 0) == fails, done.output
+        return done.output
+
+
+def ansible(home: Path, *words: str) -> None:
+    """The command for one task."""
     environment = {
         **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
-        "ANSIBLE_HOME": str(book.parent / "home"),
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_NOCOLOR": "1",
+        **CONFIGURATION,
+        "ANSIBLE_HOME": str(home),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    command = ["ansible-playbook", "-e", f"ansible_python_interpreter={sys.executable}", *words, str(book)]
+    command = ["ansible", "-e", f"ansible_python_interpreter={sys.executable}", *words]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
-def test_the_readmes_playbook_is_checked_run_and_run_again(host: Host, tmp_path: Path) -> None:
+def test_the_readmes_playbook_is_checked_run_and_run_again(host: Host, tmp_path: Path, ansible_runs: Ansible) -> None:
     book = tmp_path / "lab.yml"
-    book.write_text(lab(), encoding="utf-8")
+    play = Play(ansible_runs, book)
+    book.write_text(blocks("lab.yml")[0], encoding="utf-8")
     before = host.snapshot()
 
-    foretold = play(book, "--check", "--diff")
+    foretold = play("--check", "--diff")
     assert not before.differences(host.snapshot())
     assert "changed=6" in foretold
 
-    assert "changed=6" in play(book)
+    assert "changed=6" in play()
     assert host.ping("10.1.0.11", "red")
     assert host.sh("ip netns exec blue curl -s --max-time 5 http://web.example/").strip() == "198.51.100.2"
 
-    assert "changed=0" in play(book)
+    assert "changed=0" in play()
+
+
+def test_the_readmes_whole_lab_is_made_changed_and_removed(host: Host, tmp_path: Path, ansible_runs: Ansible) -> None:
+    book = tmp_path / "office.yml"
+    play = Play(ansible_runs, book)
+    whole, printer = blocks("office.yml")
+    shown, mistakes = blocks("office.yml", "text")
+    before = host.snapshot()
+
+    book.write_text(whole, encoding="utf-8")
+    foretold = play("--check", "--diff")
+    assert not before.differences(host.snapshot())
+    assert shown.removesuffix("...\n") in foretold
+
+    assert "changed=1" in play()
+    host.sh("ip netns exec desk1 ping -c 1 -W 2 desk3")
+    assert host.sh("ip netns exec desk2 curl -s --max-time 5 http://web.example/").strip() == "198.51.100.2"
+
+    book.write_text(whole + printer, encoding="utf-8")
+    changes = play("--diff")
+    assert "+      10.2.0.5 printer" in changes
+    assert not re.search(r"^[+-].*desk", changes.partition("+printer:")[0], re.MULTILINE)
+
+    wrong = (whole + printer).replace("bridge: office0", "bridge: ofice0").replace("printer:eth0", "printer")
+    book.write_text(wrong, encoding="utf-8")
+    assert " ".join(mistakes.split()) in " ".join(play(fails=True).split())
+
+    ansible(tmp_path, "localhost", "-m", "nslab.linux.lab", "-a", "name=office state=absent")
+    host.wait_for(lambda: not before.differences(host.snapshot()))
