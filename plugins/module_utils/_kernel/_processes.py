@@ -10,6 +10,8 @@ import select
 import signal
 import typing as t
 
+from .._values import NETNS_DIR
+
 GRACE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
 
@@ -27,14 +29,20 @@ def by_namespace() -> dict[str, list[int]]:
 def by_open_namespace() -> dict[int, list[int]]:
     """The pids, other than our own, that have a network namespace open by a descriptor, by its inode."""
     found: dict[int, set[int]] = {}
+    nsfs = os.stat("/proc/self/ns/net").st_dev
     for entry in os.listdir("/proc"):
         if entry.isdigit() and int(entry) != os.getpid():
             with contextlib.suppress(OSError):
                 for handle in os.listdir(f"/proc/{entry}/fd"):
                     with contextlib.suppress(OSError):
-                        target = os.readlink(f"/proc/{entry}/fd/{handle}")
+                        path = f"/proc/{entry}/fd/{handle}"
+                        target = os.readlink(path)
                         if target.startswith("net:["):
                             found.setdefault(int(target[len("net:[") : -1]), set()).add(int(entry))
+                        elif target == "/" or target.startswith(f"{NETNS_DIR}/"):  # by its name, or by one that is gone
+                            status = os.stat(path)
+                            if status.st_dev == nsfs:
+                                found.setdefault(status.st_ino, set()).add(int(entry))
     return {inode: sorted(pids) for inode, pids in found.items()}
 
 
