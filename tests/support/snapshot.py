@@ -220,6 +220,8 @@ def peer_of(name: str, link: dict[str, Any], seen: dict[str, Any], all_seen: dic
         for place in places
         for candidate in all_seen[place]["links"]
         if candidate["ifindex"] == link["link_index"] and candidate.get("link_index") == link["ifindex"]
+        # Indexes are the same by chance too: the other end does not lead to a namespace of another name.
+        if place == name or all_seen[place]["nsids"].get(candidate.get("link_netnsid")) in (name, None)
     )
 
 
