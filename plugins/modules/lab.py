@@ -52,7 +52,7 @@ options:
       - What goes before the names of the lab's namespaces on the host. With V(a-) the node V(web) is the namespace
         C(a-web). In the definition it is called V(web) all the same, and so it is in the results and in the files of
         O(hosts). Bridges and interfaces keep their names.
-      - Left out, it is nothing. With another one the namespaces are others, and made anew.
+      - Left out, it is nothing. With another one the namespaces are others and made anew; the links are moved there.
     type: str
   namespaces:
     description:
@@ -90,6 +90,8 @@ options:
         left out), C(stp), C(forward_delay) and C(ageing_time) (seconds), C(multicast_snooping), C(ports),
         C(purge_ports) (V(false) if left out), C(force) - as in M(nslab.linux.bridge).
       - Links of the lab are plugged in by their endpoints. C(ports) is for interfaces that others made.
+      - A new bridge without C(mac) gets one that is derived from C(/etc/machine-id), the lab, its namespace and its
+        name, so that it stays the same whatever is plugged in later. That of a bridge that is there is left.
     type: dict
   links:
     description:
@@ -112,10 +114,10 @@ options:
         C(addresses) of the same family, or none with an empty list, keeps to these. So does a bridge that declares
         one in the subnet. What is declared anywhere is not given out. The first address of an IPv4 network and the
         last are left out, and of an IPv6 network the first, but for V(/31) and V(/127).
-      - Who has got an address keeps it, since the ledger remembers which. A node that is added, removed or put in
-        another place changes nobody else's address.
+      - Who has got an address keeps it, since the ledger remembers which, until a reboot. A node that is added,
+        removed or put in another place changes nobody else's address.
       - A link that is renamed, or moved to another node, at one end or both, is moved and not made anew, as long as
-        one of its ends, or the two nodes that it joins, are as they were.
+        one of its ends, or the two nodes that it joins, are as they were. It takes addresses of its C(subnet) along.
     type: list
     elements: dict
   nat:
@@ -494,7 +496,7 @@ lab:
         netns: host
         kind: bridge
         index: 4
-        mac: 86:f3:6a:39:8f:50
+        mac: 02:b4:41:cf:7b:f1
         mtu: 1500
         up: true
         state: up
@@ -550,7 +552,7 @@ operations:
   elements: str
   sample:
     - ip netns add web
-    - ip link add name br0 type bridge
+    - ip link add name br0 address 02:b4:41:cf:7b:f1 type bridge
     - ip link add name v58d25618c3 master br0 type veth peer name eth0 netns web
     - ip -n web link set dev lo up
     - ip -n web addr add 10.1.0.10/24 dev eth0
@@ -571,8 +573,8 @@ errors:
       description: What is wrong, and what to do.
       type: str
   sample:
-    - path: links[0].endpoints[1]
-      text: "no namespace or bridge is called 'wbe': did you mean web? there are host, br0, db, web"
+    - path: links[1].endpoints[0]
+      text: "no namespace or bridge is called 'wbe': did you mean web? there are host, web, db, br0"
 rolled_back:
   description: Whether the task put back all that it had done before it failed.
   returned: failure after the first change
