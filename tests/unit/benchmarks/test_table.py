@@ -134,7 +134,7 @@ def test_seconds_have_two_or_three_figures(value: float | None, text: str):
 
 def test_ratios_and_memory():
     assert (times(3.0, 2.0), times(30.0, 2.0), times(3.0, None), times(None, 1.0)) == ("1.5", "15", "-", "-")
-    assert (mebibytes(2048), mebibytes(None)) == ("2 MiB", "-")
+    assert (mebibytes(102400), mebibytes(None)) == ("100 MiB", "-")
 
 
 def test_which_labs_are_built():
