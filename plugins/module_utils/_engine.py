@@ -241,7 +241,8 @@ def _perform(group: list[Operation], kernel: Kernel, done: list[Operation]) -> N
             raise _Refused(first, error) from None
         done.extend(operation for operation, refused in zip(group, answers) if refused is None)
         for operation, refused in zip(group, answers):
-            if refused is not None:
+            # What was to be removed may have gone by itself meanwhile, as links do with a namespace that is ending.
+            if refused is not None and refused.errno not in operation.gone:
                 raise _Refused(operation, refused)
         return
     for operation in group:

@@ -25,8 +25,8 @@ if t.TYPE_CHECKING:
 class Operation(abc.ABC):
     """One step of a plan.
 
-    ``gone`` are the answers (errno) by which the kernel says that what is to be removed is not there: when an operation
-    is undone, that is as good as done, since the kernel may have dropped it along with something else.
+    ``gone`` are the answers (errno) by which the kernel says that what is to be removed is not there: that is as good as
+    done, since the kernel may have dropped it along with something else.
     """
 
     gone: t.ClassVar[frozenset[int]] = frozenset()
