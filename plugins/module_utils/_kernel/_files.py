@@ -12,7 +12,7 @@ import stat
 import tempfile
 import typing as t
 
-from .._values import RECORDS
+from .._values import LASTING_RECORDS, RECORDS
 from .._world import DirectoryState, FileState
 from ._namespaces import NS_GET_NSTYPE
 
@@ -115,6 +115,14 @@ def _sweep(path: str) -> None:
             os.unlink(os.path.join(path, name))
 
 
+def _tidy(path: str) -> None:
+    """Sweep a directory that may not be there, and remove it where nothing is left in it."""
+    if os.path.isdir(path):
+        _sweep(path)
+        if not os.listdir(path):
+            os.rmdir(path)
+
+
 @contextlib.contextmanager
 def locked(create: bool) -> t.Iterator[None]:
     """One run at a time on a host. Without ``create`` an absent lock is not made, as check mode leaves no trace.
@@ -130,6 +138,7 @@ def locked(create: bool) -> t.Iterator[None]:
     finally:
         if create:
             _sweep(RECORDS)
+            _tidy(LASTING_RECORDS)
         if create and os.listdir(RECORDS) == [os.path.basename(LOCK)]:
             os.unlink(LOCK)
             with contextlib.suppress(OSError):  # the next run may have made its own lock by now
