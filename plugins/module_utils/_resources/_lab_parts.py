@@ -168,12 +168,12 @@ class Surplus:
         """What others were moved out of before."""
         bridges = [key for key in self.entries if key[0] == "bridge" and key[1] not in self.namespaces]
         found: list[Part] = [("", self._bridge(key[1], key[2]).bare(present=False)) for key in bridges]
-        vanishing = tuple(link for link in self.links if self._vanishes(link))
-        return (
-            [*found, ("", NamespacesGone(Ended(tuple(self.namespaces), processes), vanishing))]
-            if self.namespaces
-            else found
-        )
+        if not self.namespaces:
+            return found
+        places = [(place, other) for link in self.links for place, other in (link.places, link.places[::-1])]
+        likely = {place: reference(other[0]) for place, other in places}
+        ended = Ended(tuple(self.namespaces), processes, likely)
+        return [*found, ("", NamespacesGone(ended, tuple(link for link in self.links if self._vanishes(link))))]
 
     def _bridge(self, where: str, name: str) -> WantedBridge:
         """Whose ports may be any links of the lab, and no others."""

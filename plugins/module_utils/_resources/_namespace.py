@@ -81,10 +81,14 @@ def remove_stale(draft: Draft, name: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """That the names are bound to nothing; ``processes`` says what to do with those inside: fail, ignore, terminate."""
+    """That the names are bound to nothing; ``processes`` says what to do with those inside: fail, ignore, terminate.
+
+    ``likely`` says of links, by namespace and name, where their other ends probably are; of the others it is the host.
+    """
 
     names: tuple[str, ...]
     processes: str
+    likely: t.Mapping[tuple[str, str], NamespaceRef] = dataclasses.field(default_factory=dict)
 
     def needs(self, world: World) -> t.Iterable[Need]:
         found: list[Need] = [NeedLinks(HOST)]
@@ -94,8 +98,8 @@ class Ended:
             if entry is not None and entry.attached:
                 found.append(NeedFile(attachment_record(name)))
             state = world.at(ref)
-            links = [] if state is None else list(state.links.values())
-            found += [NeedPeer(ref, link.name, HOST) for link in links if link.kind == "veth"]
+            veths = [] if state is None else [link.name for link in state.links.values() if link.kind == "veth"]
+            found += [NeedPeer(ref, veth, self.likely.get((name, veth), HOST)) for veth in veths]
         return found
 
     def plan(self, draft: Draft) -> None:
