@@ -89,7 +89,8 @@ options:
       - C(addresses), C(purge_addresses) (V(true) if left out), C(mac), C(mtu) (bytes), C(mtu_from), C(up) (V(true) if
         left out), C(stp), C(forward_delay) and C(ageing_time) (seconds), C(multicast_snooping), C(ports),
         C(purge_ports) (V(false) if left out), C(force) - as in M(nslab.linux.bridge).
-      - Links of the lab are plugged in by their endpoints. C(ports) is for interfaces that others made.
+      - Links of the lab are plugged in by their endpoints. C(ports) is for interfaces that others made. As long as
+        one of those is plugged in, the bridge is not removed, and the task says so. Unplug it first.
       - A new bridge without C(mac) gets one that is derived from C(/etc/machine-id), the lab, its namespace and its
         name, so that it stays the same whatever is plugged in later. That of a bridge that is there is left.
     type: dict
@@ -122,7 +123,8 @@ options:
     elements: dict
   nat:
     description:
-      - Rule sets as in M(nslab.linux.ns_nat), a list of dicts. Their names are derived from that of the lab.
+      - Rule sets as in M(nslab.linux.ns_nat), a list of dicts. Their names are derived from that of the lab,
+        C(lab_NAME) for the first of a router, if that is a name there, else a hash.
       - C(netns) - the namespace of the lab that is the router. Left out, it is the host.
       - C(sources), C(inside), C(uplink) (V([auto]) if left out), C(mode) (V(masquerade), V(snat), V(none)),
         C(to_source), C(inbound) (V(established), V(any)), C(publish) (a list of C(protocol), C(port), C(address),
