@@ -92,6 +92,11 @@ CHANGES: dict[str, tuple[Callable[[Definition], object], list[str], list[str]]] 
         ],
         ["b eth1"],
     ),
+    "links and their ends in another order": (
+        lambda net: (net["links"].reverse(), [link["endpoints"].reverse() for link in net["links"][:-1]]),
+        [],
+        [],
+    ),
     "link to another bridge": (
         lambda net: (net["links"][1]["endpoints"].__setitem__(1, "br1:pb"), net.update(overlap=True)),
         ["ip link set dev pb master br1"],
@@ -112,6 +117,7 @@ def test_a_change_is_the_smallest_plan_and_leaves_the_rest_alone(host: Host, wha
     renamed = port(host, "c", "lan") if host.try_sh("ip -n c link show dev lan") else unnamed
     told = [text.replace(unnamed, "PORT").replace(renamed, "NEW") for text in beside_the_ledger(result)]
     assert told == wanted
+    assert result.changed == bool(wanted)
     assert lost(host, first) == sorted(name.replace("PORT", unnamed) for name in anew)
     # And back.
     runner.run("lab", NET)

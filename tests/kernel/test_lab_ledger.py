@@ -238,7 +238,7 @@ def test_what_others_removed_is_made_again_and_what_they_changed_is_mended(host:
         assert [text for text in before.differences(host.snapshot()) if not chosen.match(text)] == [], drift
     # A line that a crash cut off is none.
     with LEDGER.open("a") as file:
-        file.write("+ namespace oth")
-    host.sh("ip netns add oth")
+        file.write("+ namespace other")
+    host.sh("ip netns add other; ip netns add othe")
     host.apply("lab", name="full", state="absent", faulty=False, settled=lambda: not host.has_link("pa"))
-    assert host.namespaces() == ["oth"]
+    assert host.namespaces() == ["othe", "other"]
