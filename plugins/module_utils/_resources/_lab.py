@@ -17,7 +17,7 @@ from .._world import Need, NeedFile, NeedForwarding, World
 from ._lab_conflicts import Conflicts
 from ._lab_ledger import Entries, Ledger
 from ._lab_links import Unplugged, match, places_of, recorded_links
-from ._lab_parts import Part, Surplus, needed_parts, wanted_entries
+from ._lab_parts import Part, Surplus, needed_parts, unplugged_ends, wanted_entries
 from ._lab_report import governed_lab, report_lab
 from ._nat_plan import Nat
 from ._route import RouteSet
@@ -28,9 +28,10 @@ MACHINE_ID = "/etc/machine-id"  # machine-id(5); a container may have none
 class Faults(Problem):
     """All that is wrong with a lab, in one line for a person, and by path for a machine."""
 
-    def __init__(self, name: str, faults: t.Sequence[Fault]) -> None:
+    def __init__(self, name: str, faults: t.Sequence[Fault], present: bool = True) -> None:
         count = "" if len(faults) == 1 else f"{len(faults)} faults: "
-        super().__init__(f"lab {name} can't be so: {count}{'; '.join(map(str, faults))}")
+        wish = "be so" if present else "be removed"
+        super().__init__(f"lab {name} can't {wish}: {count}{'; '.join(map(str, faults))}")
         self.details = [{"path": fault.path, "text": fault.text} for fault in faults]
 
 
@@ -51,6 +52,7 @@ class LabState:
 
     lab: Lab
     faults: tuple[Fault, ...] = ()
+    present: bool = True
     prune: bool = True
     adopt: bool = False
     processes: str = "fail"
@@ -76,7 +78,7 @@ class LabState:
         conflicts = self._conflicts(made)
         faults = [*self.faults, *made.faults, *conflicts.faults(draft.world)]
         if faults:
-            raise Faults(self.lab.name, faults)
+            raise Faults(self.lab.name, faults, self.present)
         wanted = conflicts.owned(draft.world, made.wanted)
         self.ledger.write_ahead(draft, wanted)
         for path, part in conflicts.considerate(draft.world, made.parts):
@@ -85,7 +87,7 @@ class LabState:
             except Problem as problem:
                 faults.append(Fault(path, str(problem)))
         if faults:
-            raise Faults(self.lab.name, faults)
+            raise Faults(self.lab.name, faults, self.present)
         self.ledger.settle(draft, wanted if self.prune else {**made.recorded, **wanted})
 
     def assembly(self, world: World) -> Assembly:
@@ -120,7 +122,9 @@ class LabState:
                 frozenset(place for each in carried for place in each.old),
             )
             early, late = surplus.early_parts(), surplus.late_parts(self.processes)
-        return Assembly(lab, faults, recorded, wanted, (*early, *first, *moved, *rest, *late))
+        return Assembly(
+            lab, faults, recorded, wanted, (*early, *first, *moved, *unplugged_ends(lab, recorded), *rest, *late)
+        )
 
     def _conflicts(self, made: Assembly) -> Conflicts:
         return Conflicts(made.lab, self.ledger, made.recorded, self.adopt)
@@ -154,6 +158,7 @@ def declare(params: t.Mapping[str, t.Any]) -> Declaration:
     state = LabState(
         lab,
         faults,
+        present,
         prune=params.get("prune") is not False or not present,
         adopt=bool(params.get("adopt")),
         processes=params.get("processes") or "fail",

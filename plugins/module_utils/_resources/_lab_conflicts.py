@@ -122,6 +122,10 @@ class Conflicts:
                 key = route_key(route.route)
                 if state is not None and key not in self.recorded and route.route.find(state) is not None:
                     del kept[key]
+        for key in [key for key in kept if key[0] == "port" and key not in self.recorded]:
+            port = world.link(reference(key[1]), key[3])
+            if port is not None and port.master == key[2]:
+                del kept[key]
         for key in [key for key in kept if key[0] == "addresses"]:
             link = world.link(reference(key[1]), key[2])
             before = {str(address.ip) for address in (() if link is None else link.addresses)}

@@ -10,6 +10,7 @@ is. The resolver files outlive a reboot, and stand in /var/lib/nslab/lab.NAME be
     bridge WHERE NAME                       rules WHERE NAME            a NAT rule set
     veth WHERE NAME WHERE NAME: NODE NODE   network CIDR                one that the lab takes on its host
     addresses WHERE NAME: CIDR ...          route WHERE DST TABLE METRIC
+    port WHERE BRIDGE NAME                  an interface that was there
 
 WHERE is the name of a namespace, or host.
 """
@@ -50,6 +51,34 @@ def parse_journal(text: str) -> Entries:
 def journal_lines(entries: Entries, gone: t.Iterable[Key] = ()) -> str:
     added = [f"+ {' '.join(key)}{f': {value}' if value else ''}\n" for key, value in entries.items()]
     return "".join([*added, *(f"- {' '.join(key)}\n" for key in gone)])
+
+
+def _paths(world: World) -> list[str]:
+    """The ledgers of all labs that are on the host."""
+    records = world.directories.get(RECORDS)
+    return [f"{RECORDS}/{name}" for name in (() if records is None else records.names) if name.startswith(_PREFIX)]
+
+
+def ledger_needs(world: World) -> list[Need]:
+    """For `labs`."""
+    return [NeedDirectory(RECORDS), *(NeedFile(path) for path in _paths(world))]
+
+
+def labs(world: World) -> dict[str, Entries]:
+    """What each lab on the host has made, by its name."""
+    files = {path[len(f"{RECORDS}/{_PREFIX}") :]: world.files.get(path) for path in _paths(world)}
+    return {name: parse_journal(file.content) for name, file in files.items() if file is not None}
+
+
+def places(entries: Entries) -> list[str]:
+    """Every WHERE of a ledger, in its order."""
+    found: list[str] = []
+    for kind, *identity in entries:
+        if kind == "veth":
+            found += [identity[0], identity[2]]
+        elif kind != "network":
+            found.append(identity[0])
+    return list(dict.fromkeys(found))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,9 +123,7 @@ class Ledger:
         return found
 
     def _others(self, world: World) -> list[str]:
-        records = world.directories.get(RECORDS)
-        paths = [f"{RECORDS}/{name}" for name in (() if records is None else records.names) if name.startswith(_PREFIX)]
-        return [path for path in paths if path != self.path]
+        return [path for path in _paths(world) if path != self.path]
 
     # What is about to be, and what is
 

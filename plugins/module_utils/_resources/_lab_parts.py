@@ -15,16 +15,19 @@ import typing as t
 
 from .._addressing import bridge_mac
 from .._engine import Draft, Resource
+from .._errors import Problem
 from .._lab import Endpoint, Lab, LabLink, LabNamespace
 from .._lab_addresses import host_entries
+from .._operation import ip
 from .._values import IPInterface
 from .._world import Need, NeedLinks, World
 from ._address import DropAddress
 from ._binding import name_ref
 from ._bridge import WantedBridge
 from ._lab_ledger import Entries, Key
-from ._lab_links import LinkGone, Place, RecordedLink, record, reference
+from ._lab_links import LinkGone, Place, RecordedLink, places_of, record, reference
 from ._link import Up
+from ._linking import SetLink
 from ._namespace import Ended, Namespace
 from ._nat_plan import Nat
 from ._resolv import ResolvConf, ResolverFiles, hosts_text
@@ -43,8 +46,12 @@ def wanted_entries(lab: Lab, networks: t.Iterable[object]) -> Entries:
         found[("namespace", each.name)] = ""
         for route in each.routes:
             found[route_key(route.route)] = ""
+    own = {place for link in lab.links for place in places_of(link)}
     for bridge in lab.bridges:
         found[("bridge", str(bridge.bridge.where), bridge.bridge.name)] = ""
+        where = str(bridge.bridge.where)
+        ports = [port for port in bridge.bridge.ports or () if (where, port) not in own]
+        found.update({("port", where, bridge.bridge.name, port): "" for port in ports})
     for link in lab.links:
         recorded = record(link)
         found[recorded.key] = " ".join(recorded.nodes)
@@ -162,12 +169,14 @@ class Surplus:
                 found.append(("", AddressesGone(key[1], key[2], addresses)))
             elif key[0] == "files":
                 found.append(("", ResolverFiles(key[1], present=False)))
+            elif key[0] == "port":
+                found.append(("", Unplugged(key[1], frozenset([key[2]]), key[3])))
         return [*found, *(("", LinkGone(link.places, self.taken)) for link in self.links if not self._vanishes(link))]
 
     def late_parts(self, processes: str) -> list[Part]:
         """What others were moved out of before."""
         bridges = [key for key in self.entries if key[0] == "bridge" and key[1] not in self.namespaces]
-        found: list[Part] = [("", self._bridge(key[1], key[2]).bare(present=False)) for key in bridges]
+        found: list[Part] = [("", self._bridge_gone(key[1], key[2])) for key in bridges]
         if not self.namespaces:
             return found
         places = [(place, other) for link in self.links for place, other in (link.places, link.places[::-1])]
@@ -175,10 +184,10 @@ class Surplus:
         ended = Ended(tuple(self.namespaces), processes, likely)
         return [*found, ("", NamespacesGone(ended, tuple(link for link in self.links if self._vanishes(link))))]
 
-    def _bridge(self, where: str, name: str) -> WantedBridge:
+    def _bridge_gone(self, where: str, name: str) -> BridgeGone:
         """Whose ports may be any links of the lab, and no others."""
-        ports = tuple(name for link in self.links for place, name in link.places if place == where)
-        return WantedBridge(reference(where), name, ports=ports)
+        ports = tuple(link for each in self.links for place, link in each.places if place == where)
+        return BridgeGone(WantedBridge(reference(where), name, ports=ports))
 
     @functools.cached_property
     def namespaces(self) -> t.Mapping[str, None]:
@@ -211,6 +220,56 @@ class AddressesGone:
             found = [each for each in (() if link is None else link.addresses) if each.ip == address and each.static]
             for each in found:
                 draft.do(DropAddress(reference(self.where), self.link, each))
+
+
+def unplugged_ends(lab: Lab, recorded: Entries) -> list[Part]:
+    """The ends that are ports of none of the lab's bridges, and might have been."""
+    bridges: dict[str, set[str]] = {}
+    for key in (*recorded, *wanted_entries(lab, ())):
+        if key[0] == "bridge":
+            bridges.setdefault(key[1], set()).add(key[2])
+    ends = [end for link in lab.links for end in link.ends if end.end.master is None and str(end.end.where) in bridges]
+    return [
+        (end.path, Unplugged(str(end.end.where), frozenset(bridges[str(end.end.where)]), end.end.name)) for end in ends
+    ]
+
+
+@dataclasses.dataclass(frozen=True)
+class BridgeGone:
+    """That a bridge of the lab, whose ports are all its own, is gone."""
+
+    bridge: WantedBridge
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return self.bridge.bare(present=False).needs(world)
+
+    def plan(self, draft: Draft) -> None:
+        state = draft.world.at(self.bridge.where)
+        ports = () if state is None else state.ports(self.bridge.name)
+        foreign = [port for port in ports if port not in (self.bridge.ports or ())]
+        if foreign:
+            raise Problem(
+                f"bridge {self.bridge} has ports that are not of the lab: {', '.join(foreign)}",
+                f"take them out: {ip(self.bridge.where, 'link', 'set', 'dev', foreign[0], 'nomaster')}",
+            )
+        self.bridge.bare(present=False).plan(draft)
+
+
+@dataclasses.dataclass(frozen=True)
+class Unplugged:
+    """That a link, if it is there, is a port of none of these bridges."""
+
+    where: str
+    bridges: frozenset[str]
+    link: str
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return (NeedLinks(reference(self.where)),)
+
+    def plan(self, draft: Draft) -> None:
+        link = draft.world.link(reference(self.where), self.link)
+        if link is not None and link.master in self.bridges:
+            draft.do(SetLink(reference(self.where), self.link, "master", None))
 
 
 @dataclasses.dataclass(frozen=True)

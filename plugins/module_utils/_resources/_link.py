@@ -124,14 +124,20 @@ def bring(draft: Draft, source: NamespaceRef, old: str, target: NamespaceRef, ne
         draft.do(MoveLink(source, old, target, old), SetLink(target, old, "name", new))
 
 
-def report_link(world: World, ref: NamespaceRef, name: str) -> dict[str, object] | None:
-    """The shape in which every module returns a link; None where there is none."""
+def report_link(
+    world: World, ref: NamespaceRef, name: str, known: t.Mapping[str, NamespaceRef] | None = None
+) -> dict[str, object] | None:
+    """The shape in which every module returns a link; None where there is none.
+
+    ``known`` is what World.references says, for those who report thousands.
+    """
     link = world.link(ref, name)
     if link is None:
         return None
     peer = None
     if link.peer is not None:
-        peer = {"name": link.peer.name, "netns": str(world.reference(link.peer.namespace))}
+        home = link.peer.namespace
+        peer = {"name": link.peer.name, "netns": str(world.reference(home) if known is None else known[home])}
     return {
         "name": link.name,
         "netns": str(ref),

@@ -76,6 +76,17 @@ def parse_resolv_conf(text: str) -> ResolvConf:
     return ResolvConf(tuple(nameservers), search, tuple(options))
 
 
+def parse_hosts(text: str) -> dict[str, list[str]]:
+    """The addresses of each name, in the order of the lines."""
+    found: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        address, *names = line.partition("#")[0].split() or [""]
+        for name in names:
+            if address not in found.setdefault(name, []):
+                found[name].append(address)
+    return found
+
+
 def upstreams(world: World) -> tuple[str, ...]:
     """The servers that the host asks in the end, such as a namespace can reach: on no loopback, with no scope."""
     for path in UPSTREAM_FILES:

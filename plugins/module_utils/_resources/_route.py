@@ -193,10 +193,13 @@ def _refuse_doubles(wanted: t.Iterable[WantedRoute]) -> None:
 def _report(world: World, wanted: WantedRoute) -> dict[str, object] | None:
     state = world.at(wanted.where)
     route = None if state is None else wanted.find(state)
-    if route is None:
-        return None
+    return None if route is None else report_route(wanted.where, route)
+
+
+def report_route(where: NamespaceRef, route: Route) -> dict[str, object]:
+    """The shape in which routes are returned."""
     return {
-        "netns": str(wanted.where),
+        "netns": str(where),
         "dst": "default" if route.dst.prefixlen == 0 else str(route.dst),
         "via": _text(route.via),
         "dev": route.dev,
