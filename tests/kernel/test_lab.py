@@ -97,7 +97,7 @@ ROUTED: dict[str, Any] = {
     "defaults": {"namespaces": {"sysctl": {"net.ipv6.conf.all.forwarding": 1}}, "links": {"mtu": 1420}},
     "namespaces": {
         "a": {"routes": [{"dst": "default", "via": "10.0.1.1"}, {"dst": "default", "via": "fd01::1"}]},
-        "r": {"sysctl": {"net.ipv4.ip_forward": 1}, "resolv": {"hosts": {"b": "10.9.9.9", "printer": ["10.0.2.9"]}}},
+        "r": {"resolv": {"hosts": {"b": "10.9.9.9", "printer": ["10.0.2.9"]}}},
         "b": {"routes": [{"dst": "default", "via": "10.0.2.1"}, {"dst": "default", "dev": "eth0", "via": "fd02::1"}]},
     },
     "bridges": {"sw": {"netns": "r", "subnet": ["10.0.1.0/24", "fd01::/64"], "stp": False}},
@@ -114,6 +114,7 @@ ROUTED: dict[str, Any] = {
         {"endpoints": ["r:up", "host:lan0"], "subnet": "192.0.2.0/31"},
         {"endpoints": ["host:hop0", "host:hop1"]},
     ],
+    "nat": [{"netns": "r", "sources": ["10.0.1.0/24"], "uplink": ["any"], "inbound": "any"}],
 }
 
 

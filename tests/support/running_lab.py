@@ -23,7 +23,7 @@ NET: Definition = {
         "b": None,
         "c": {"sysctl": {"net.ipv4.ip_forward": 1}},
     },
-    "bridges": {"br0": {"addresses": [f"{GATEWAY}/24"]}, "br1": {"up": True}},
+    "bridges": {"br0": {"addresses": [f"{GATEWAY}/24"], "mac": "02:00:00:00:07:00"}, "br1": {"up": True}},
     "links": [
         {"endpoints": [{"node": "a", "interface": "eth0", "addresses": ["10.7.0.11/24"]}, "br0:pa"]},
         {"endpoints": [{"node": "b", "interface": "eth0", "addresses": ["10.7.0.12/24"]}, "br0:pb"]},
