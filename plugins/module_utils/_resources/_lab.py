@@ -15,9 +15,10 @@ from .._lab_definition import read_lab
 from .._values import HOST, parse_addresses
 from .._world import Need, NeedFile, NeedForwarding, World
 from ._lab_conflicts import Conflicts
+from ._lab_gone import Surplus
 from ._lab_ledger import Entries, Ledger
 from ._lab_links import Unplugged, match, places_of, recorded_links
-from ._lab_parts import Part, Surplus, needed_parts, unplugged_ends, wanted_entries
+from ._lab_parts import Part, needed_parts, unplugged_ends, wanted_entries
 from ._lab_report import governed_lab, report_lab
 from ._nat_plan import Nat
 from ._route import RouteSet
