@@ -38,6 +38,7 @@ class LabByLot(RuleBasedStateMachine):
         self.beginning = self.host.snapshot()
         self.sketch = labs.Sketch()
         self.given: dict[labs.Place, list[str]] = {}
+        self.told: list[dict[str, Any]] = []  # the last definitions, before and after
 
     @initialize(sketch=labs.sketches)
     def begin(self, sketch: labs.Sketch) -> None:
@@ -95,6 +96,8 @@ class LabByLot(RuleBasedStateMachine):
         self.become(self.sketch)
 
     def teardown(self) -> None:
+        if self.told:  # shown when the test fails
+            print("\n".join(map(json.dumps, self.told)))
         try:
             self.absent()
         finally:
@@ -104,7 +107,7 @@ class LabByLot(RuleBasedStateMachine):
 
     def become(self, sketch: labs.Sketch) -> None:
         options = labs.definition("one", sketch)
-        print(json.dumps(options))  # shown when the test fails: what was there before, and what was to be
+        self.told = [*self.told[-1:], options]
         foretold = runner.run("lab", options, check=True)
         assert not foretold.failed, f"refused in check mode: {foretold['msg']}"
         result = runner.run("lab", options)

@@ -58,7 +58,7 @@ class BridgeSketch:
 class NamespaceSketch:
     loopback: bool | None = None
     forward: bool = False
-    filtered: bool = False  # a sysctl of its first interface
+    filtered: bool = False  # a sysctl of a link
     nameserver: int = 0
 
 
@@ -273,9 +273,8 @@ class _Drawing:
         sysctls = {}
         if sketch.forward:
             sysctls.update({"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": 1})
-        own = [name for ends in self.cables.values() for name, end in ends if end.node == node]
-        if sketch.filtered and own:
-            sysctls[f"net/ipv4/conf/{own[0]}/proxy_arp"] = "1"
+        if sketch.filtered:
+            sysctls["net/ipv4/conf/lo/proxy_arp"] = "1"
         if sysctls:
             options["sysctl"] = sysctls
         if sketch.nameserver:
