@@ -89,8 +89,9 @@ options:
       - C(addresses), C(purge_addresses) (V(true) if left out), C(mac), C(mtu) (bytes), C(mtu_from), C(up) (V(true) if
         left out), C(stp), C(forward_delay) and C(ageing_time) (seconds), C(multicast_snooping), C(ports),
         C(purge_ports) (V(false) if left out), C(force) - as in M(nslab.linux.bridge).
-      - Links of the lab are plugged in by their endpoints. C(ports) is for interfaces that others made. As long as
-        one of those is plugged in, the bridge is not removed, and the task says so. Unplug it first.
+      - Links of the lab are plugged in by their endpoints. C(ports) is for interfaces that others made; they are
+        unplugged when they are no longer declared, and when the bridge goes. As long as another one is plugged in by
+        hand, the bridge is not removed, and the task says so.
       - A new bridge without C(mac) gets one that is derived from C(/etc/machine-id), the lab, its namespace and its
         name, so that it stays the same whatever is plugged in later. That of a bridge that is there is left.
     type: dict
