@@ -115,6 +115,7 @@ class Kernel:
         self.slow = dict(slow or {})
         self.deaf = deaf
         self.log = []
+        self.ended_by = None
         self.sends = []
         self.looks = []
 
