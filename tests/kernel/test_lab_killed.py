@@ -9,6 +9,7 @@ every run.
 from __future__ import annotations
 
 import ast
+import json
 import os
 import random
 from typing import Any
@@ -74,7 +75,9 @@ def test_whatever_a_killed_run_left_the_next_one_makes_whole(host: Host) -> None
         for _again in range(chance.choice([1, 1, 2])):
             run, how = fatal(chance, target, calls[now, target], seconds[now, target])
             result = run.result()
-            said.append(f"{how}{'' if result is None else ', which came too late'}")
+            late = "" if result is None else f", which came too late: {result.get('msg', 'done')}"
+            said.append(f"{how}{late}")
+            host.wait_for(lambda: not widows(host))
         now = chance.choice([target, target, *TARGETS])
         print("; ".join([*said, f"then {now}"]))
         rerun = runner.run("lab", TARGETS[now])
@@ -124,6 +127,12 @@ def fatal(chance: random.Random, target: str, calls: int, seconds: float) -> tup
         return killing.counted("lab", options, 1), "killed at once"
     place, at = chance.choice(places), chance.randrange(1, calls)
     return killing.undoing("lab", options, place, at), f"failed at {place.number}, killed at call {at} of undoing"
+
+
+def widows(host: Host) -> list[str]:
+    """Links whose other end is in a namespace without a name: nobody holds it any more, and the kernel is about to end it."""
+    named = {each["nsid"] for each in json.loads(host.sh("ip -j netns list-id") or "[]") if each.get("name")}
+    return [link["ifname"] for link in host.ip("link show") if link.get("link_netnsid", -1) not in {-1, *named}]
 
 
 def settled(host: Host, wanted: Snapshot) -> list[str]:
