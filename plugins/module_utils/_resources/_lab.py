@@ -109,7 +109,7 @@ class LabState:
         lab, faults = addressed(self.lab, had)
         faults = (*faults, *judge(lab))
         wanted = wanted_entries(lab, claims(lab))
-        first, rest = needed_parts(lab, machine)
+        first, rest = needed_parts(lab, recorded, machine)
         paths = {places_of(link): link.path for link in lab.links}
         moved: list[Part] = [(paths[each.new], each) for each in carried]
         moved.append(("", _unplugged(lab, recorded)))

@@ -13,8 +13,9 @@ from .._values import HOST, NamespaceRef
 from .._world import End, Link, Need, NeedLinks, NeedLinkSysctls, NeedPeer, World
 from ._lab_ledger import Entries, Key
 from ._link import bring
-from ._linking import SetLink
+from ._linking import DropLink, SetLink
 from ._pairing import drop_veth
+from ._veth import VethPair
 
 Place = tuple[str, str]  # a namespace as the ledger writes it, and an interface in it
 
@@ -180,3 +181,31 @@ def _oriented(found: RecordedLink, new: tuple[Place, Place], nodes: tuple[str, s
         straight = int(found.nodes == nodes)
         turned = 1 - straight
     return found.places if straight > turned else found.turned().places
+
+
+@dataclasses.dataclass(frozen=True)
+class LabPair:
+    """That a link of the lab is there, of which the ledger may say that it was.
+
+    Then it is known by either of its ends, wherever the other one was put by hand; and where that is nowhere to be found, in a
+    namespace that has lost its name or is ending, the link is made anew.
+    """
+
+    pair: VethPair
+    recorded: bool
+
+    def needs(self, world: World) -> t.Iterable[Need]:
+        return self._by_the_end_there(world).needs(world)
+
+    def plan(self, draft: Draft) -> None:
+        pair = self._by_the_end_there(draft.world)
+        link = draft.world.link(pair.first.where, pair.first.name)
+        if self.recorded and link is not None and link.kind == "veth" and draft.world.far_end(link) is None:
+            draft.do(DropLink(pair.first.where, pair.first.name, None))
+        pair.plan(draft)
+
+    def _by_the_end_there(self, world: World) -> VethPair:
+        first, peer = self.pair.first, self.pair.peer
+        if not self.recorded or peer is None or world.link(first.where, first.name) is not None:
+            return self.pair
+        return self.pair if world.link(peer.where, peer.name) is None else VethPair(peer, first)

@@ -14,7 +14,7 @@ from .._lab_addresses import host_entries
 from .._world import Need, NeedLinks, World
 from ._bridge import WantedBridge
 from ._lab_ledger import Entries, Key
-from ._lab_links import places_of, record, reference
+from ._lab_links import LabPair, places_of, record, reference
 from ._link import Up
 from ._linking import SetLink
 from ._namespace import Namespace
@@ -65,10 +65,10 @@ def has_files(lab: Lab, namespace: LabNamespace) -> bool:
     return lab.hosts or namespace.resolv is not None or namespace.hosts is not None
 
 
-def needed_parts(lab: Lab, machine: str) -> tuple[list[Part], list[Part]]:
+def needed_parts(lab: Lab, recorded: Entries, machine: str) -> tuple[list[Part], list[Part]]:
     """The parts that make what is declared: the namespaces, and all that goes into them, between which links are moved.
 
-    ``machine`` tells this host from others.
+    ``recorded`` is what the ledger says, ``machine`` tells this host from others.
     """
     first: list[Part] = []
     for each in lab.namespaces:
@@ -80,7 +80,7 @@ def needed_parts(lab: Lab, machine: str) -> tuple[list[Part], list[Part]]:
     for bridge in lab.bridges:
         mac = bridge_mac(machine, lab.name, str(bridge.bridge.where), bridge.bridge.name)
         rest.append((bridge.path, bridge.bridge.bare(first_mac=mac)))
-    rest += [(link.path, _pair(link)) for link in lab.links]
+    rest += [(link.path, LabPair(_pair(link), record(link).key in recorded)) for link in lab.links]
     ends: dict[str, list[Endpoint]] = {}
     for link in lab.links:
         for end in link.ends:
