@@ -132,7 +132,8 @@ def fatal(chance: random.Random, target: str, calls: int, seconds: float) -> tup
 def widows(host: Host) -> list[str]:
     """Links whose other end is in a namespace without a name: nobody holds it any more, and the kernel is about to end it."""
     named = {each["nsid"] for each in json.loads(host.sh("ip -j netns list-id") or "[]") if each.get("name")}
-    return [link["ifname"] for link in host.ip("link show") if link.get("link_netnsid", -1) not in {-1, *named}]
+    pairs = [link for link in host.ip("link show") if link.get("linkinfo", {}).get("info_kind") == "veth"]
+    return [link["ifname"] for link in pairs if "link" not in link and link.get("link_netnsid") not in named]
 
 
 def settled(host: Host, wanted: Snapshot) -> list[str]:
