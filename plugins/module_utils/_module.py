@@ -45,20 +45,10 @@ def run_module(declare: t.Callable[[dict[str, t.Any]], Declaration], **spec: t.A
     """The whole run of a module: ``declare`` turns its validated options into desired objects."""
     module = AnsibleModule(supports_check_mode=True, **spec)
     require_pyroute2(module)
-    try:
+    with _failing(module):
         require_capabilities()
         declaration = declare(module.params)
         outcome = _run(declaration, module.check_mode)
-    except Undone as problem:
-        module.fail_json(msg=str(problem), rolled_back=not problem.leftover, undone=problem.undone)
-    except Problem as problem:
-        module.fail_json(msg=str(problem), **({"errors": problem.details} if problem.details else {}))
-    except (KernelRefused, OSError) as error:
-        said = (error.text,) if isinstance(error, KernelRefused) else (error.filename, error.strerror)
-        text = ": ".join(str(part) for part in said if part) or str(error)
-        of_a_file = isinstance(error, OSError) and not str(error.filename or "/proc").startswith("/proc")
-        advice = advice_for_file(error.errno) if of_a_file else advice_for(error.errno)
-        module.fail_json(msg=f"the state of the host can't be read: {text}: {advice}")
     for warning in outcome.plan.warnings:
         module.warn(warning)
     result: dict[str, t.Any] = {
@@ -71,6 +61,40 @@ def run_module(declare: t.Callable[[dict[str, t.Any]], Declaration], **spec: t.A
     if module._diff:
         result["diff"] = diff(declaration, outcome)
     module.exit_json(**result)
+
+
+@_uncollected()
+def run_look(declare: t.Callable[[dict[str, t.Any]], Declaration], **spec: t.Any) -> None:
+    """The whole run of a module that only looks: it waits for nobody, and needs pyroute2 only where a rule set is."""
+    module = AnsibleModule(supports_check_mode=True, **spec)
+    with _failing(module):
+        require_capabilities()
+        declaration = declare(module.params)
+        kernel = Kernel()
+        try:
+            outcome = run(declaration, kernel, check=True)
+        finally:
+            kernel.close()
+    for warning in outcome.plan.warnings:
+        module.warn(warning)
+    module.exit_json(changed=False, **declaration.report(outcome.world))
+
+
+@contextlib.contextmanager
+def _failing(module: AnsibleModule) -> t.Iterator[None]:
+    """What goes wrong within the block is the task's failure, in one line."""
+    try:
+        yield
+    except Undone as problem:
+        module.fail_json(msg=str(problem), rolled_back=not problem.leftover, undone=problem.undone)
+    except Problem as problem:
+        module.fail_json(msg=str(problem), **({"errors": problem.details} if problem.details else {}))
+    except (KernelRefused, OSError) as error:
+        said = (error.text,) if isinstance(error, KernelRefused) else (error.filename, error.strerror)
+        text = ": ".join(str(part) for part in said if part) or str(error)
+        of_a_file = isinstance(error, OSError) and not str(error.filename or "/proc").startswith("/proc")
+        advice = advice_for_file(error.errno) if of_a_file else advice_for(error.errno)
+        module.fail_json(msg=f"the state of the host can't be read: {text}: {advice}")
 
 
 def _run(declaration: Declaration, check: bool) -> Outcome:

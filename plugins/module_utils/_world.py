@@ -156,6 +156,16 @@ class Route:
 
 
 @dataclasses.dataclass(frozen=True)
+class Neighbour:
+    """Who has an address behind a link; ``mac`` is None while nobody has answered, ``state`` a word of ip-neighbour(8)."""
+
+    dst: IPAddress
+    dev: str
+    mac: str | None
+    state: str
+
+
+@dataclasses.dataclass(frozen=True)
 class ForeignTable:
     """A table of somebody else's that filters what is forwarded; ``legacy``: one of iptables-legacy, which no `nft` shows."""
 
@@ -181,6 +191,7 @@ class NamespaceState:
     firewall: tuple[ForeignTable, ...] | None = None
     mounts: tuple[str, ...] = ()
     holders: tuple[int, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
 
     def copy(self) -> NamespaceState:
         return dataclasses.replace(self, links=dict(self.links), routes=list(self.routes), sysctls=dict(self.sysctls))
@@ -225,12 +236,23 @@ class DirectoryState:
     linked: bool = False  # a symbolic link to one
 
 
+_PREFERENCE = {"host": 0, "name": 1, "path": 2, "pid": 3}
+
+
+def _preference(ref: NamespaceRef) -> tuple[int, str]:
+    return (_PREFERENCE[ref.kind], ref.value)
+
+
 @dataclasses.dataclass
 class World:
-    """Everything observed. ``keys`` tells which namespace a reference leads to (None: none, and ``faults`` says why)."""
+    """Everything observed. ``keys`` tells which namespace a reference leads to (None: none, and ``faults`` says why).
+
+    ``unread`` says why what was needed only if it can be read could not be.
+    """
 
     keys: dict[NamespaceRef, str | None] = dataclasses.field(default_factory=dict)
     faults: dict[NamespaceRef, str] = dataclasses.field(default_factory=dict)
+    unread: dict[Need, str] = dataclasses.field(default_factory=dict)
     names: dict[str, NameEntry] = dataclasses.field(default_factory=dict)
     namespaces: dict[str, NamespaceState] = dataclasses.field(default_factory=dict)
     files: dict[str, FileState | None] = dataclasses.field(default_factory=dict)
@@ -282,9 +304,12 @@ class World:
         """How to reach a namespace: by name if it has one, then host, else by path or pid."""
         if self.keys.get(HOST) == key:
             return HOST
-        refs = [ref for ref, target in self.keys.items() if target == key]
-        order = {"host": 0, "name": 1, "path": 2, "pid": 3}
-        return min(refs, key=lambda ref: (order[ref.kind], ref.value))
+        return min((ref for ref, target in self.keys.items() if target == key), key=_preference)
+
+    def references(self) -> dict[str, NamespaceRef]:
+        """As `reference`, of all namespaces at once."""
+        worst_first = sorted(self.keys, key=_preference, reverse=True)
+        return {key: ref for ref in worst_first for key in [self.keys[ref]] if key is not None}
 
     def far_end(self, link: Link) -> Link | None:
         """The other end of a veth, where its namespace has been observed."""
@@ -296,6 +321,13 @@ class World:
 @dataclasses.dataclass(frozen=True)
 class Need:
     """Something to be observed; the planner says so, the kernel rooms look."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NeedIfReadable(Need):
+    """Another need; where it can't be read, World.unread says why, and nothing fails."""
+
+    need: Need
 
 
 @dataclasses.dataclass(frozen=True)
@@ -338,6 +370,20 @@ class NeedForwarding(Need):
 
     ref: NamespaceRef
     version: int
+
+
+@dataclasses.dataclass(frozen=True)
+class NeedForwardingLinks(Need):
+    """The forwarding switches of all links and the global ones, of both families, and nothing that hangs on them."""
+
+    ref: NamespaceRef
+
+
+@dataclasses.dataclass(frozen=True)
+class NeedNeighbours(Need):
+    """The neighbours of all links, of both families."""
+
+    ref: NamespaceRef
 
 
 @dataclasses.dataclass(frozen=True)

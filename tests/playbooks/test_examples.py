@@ -23,12 +23,14 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
+from support import runner
 from support.ansible_runs import Ansible
 from support.given import interfaces_of_others
 from support.host import MODULE, Host, Outside, a_host, inside
 from support.sandbox import sandbox, why_impossible
 from witnesses import WITNESSES
 
+OURS = "nslab.linux."
 COLLECTION = Path(next(iter(importlib.import_module("ansible_collections.nslab.linux").__path__)))
 MODULES = {path.stem: path for path in sorted(COLLECTION.glob("plugins/modules/*.py"))}
 UPLINK_MTU = 1442
@@ -65,6 +67,14 @@ FILES = {
                 - {node: left, interface: eth2, mac: "52:54:00:12:34:56"}
                 - {node: right, interface: eth2}
     """,
+}
+
+# What lab_info looks at.
+TWO_TIER = {
+    "name": "two_tier",
+    "bridges": {"br0": {"subnet": "10.1.0.0/24"}},
+    "links": [{"endpoints": ["web:eth0", "br0"]}, {"endpoints": ["db:eth0", "br0"]}],
+    "namespaces": {"web": {"resolv": {"nameservers": ["192.0.2.53"]}}, "db": None},
 }
 
 Task = dict[str, Any]
@@ -122,18 +132,22 @@ def examples(module: str) -> list[Task]:
 
 
 def looks_only(task: Task) -> bool:
-    return any(key.endswith(".ns_probe") for key in task)
+    """Whether the task is none of a module that makes something."""
+    modules = [key.removeprefix(OURS) for key in task if key.startswith(OURS)]
+    return all(module in ("lab_info", "ns_probe") for module in modules)
 
 
 def variables(module: str, host: Host) -> dict[str, Any]:
     """What the examples take from outside; that which they could not make themselves is there afterwards."""
-    if module not in ("netns", "veth", "ns_link", "ns_probe"):
+    if module not in ("netns", "veth", "ns_link", "ns_probe", "lab_info"):
         return {}
     container = host.unnamed_namespace()
     if module == "ns_link":
         interfaces_of_others(host)
     if module == "ns_probe":
         make_something_to_probe(host, container)
+    if module == "lab_info":
+        assert runner.run("lab", TWO_TIER).changed
     return {"container_pid": container}
 
 

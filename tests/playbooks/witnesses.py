@@ -214,4 +214,10 @@ WITNESSES = [
             has_address("10.5.0.254/24")),
     Witness("lab", "Remove another; the bridge that it adopted stays", "ip -j link show master lan0",
             lambda ports: not ports),
+    Witness("lab_info", "See all namespaces and the host",
+            "ip -j addr show to {{ seen.namespaces.host.links.br0.addresses[0] }}",
+            lambda links: [link["ifname"] for link in links if link] == ["br0"]),
+    Witness("lab_info", "See what belongs to a lab",
+            "ip -j link show dev {{ lab.namespaces.web.links.eth0.peer.name }}",
+            lambda links: (links[0]["master"], links[0]["link_netnsid"] >= 0) == ("br0", True)),
 ]  # fmt: skip

@@ -26,6 +26,8 @@ TYPES = {
     "RTM_NEWROUTE": 24,
     "RTM_DELROUTE": 25,
     "RTM_GETROUTE": 26,
+    "RTM_GETNEIGH": 30,
+    "RTM_GETNETCONF": 82,
     "RTM_GETNSID": 90,
 }
 FLAGS = {"REPLACE": 0x100, "EXCL": 0x200, "CREATE": 0x400, "APPEND": 0x800}
@@ -119,6 +121,8 @@ _ADDRESS = Structure("=BBBBI", "family prefixlen flags scope index")
 _ROUTE = Structure("=BBBBBBBBI", "family dst_len src_len tos table proto scope type flags")
 _NEXTHOP = Structure("=HBBi", "len flags hops oif")
 _NEXTHOP_BYTES = 8
+_NEIGHBOUR = Structure("=BxxxiHBB", "family index state flags type")
+_NETCONF = Structure("=Bxxx", "family")
 _CACHEINFO = Structure("=IIII", "ifa_preferred ifa_valid cstamp tstamp")
 
 GATEWAY: Table = {"RTA_GATEWAY": (5, _address), "RTA_VIA": (18, _via)}
@@ -160,7 +164,14 @@ LINK: Table = {
     "IFLA_EXT_MASK": (29, _u32),
 }
 # by the type without the two bits that say new, removed or asked for
-_MESSAGES = {16: (_LINK, LINK), 20: (_ADDRESS, ADDRESS), 24: (_ROUTE, ROUTE)}
+_NOTHING: Table = {}
+_MESSAGES = {
+    16: (_LINK, LINK),
+    20: (_ADDRESS, ADDRESS),
+    24: (_ROUTE, ROUTE),
+    28: (_NEIGHBOUR, _NOTHING),
+    80: (_NETCONF, _NOTHING),
+}
 
 
 def encode(message: Message, resolve: Resolve) -> bytes:
@@ -180,10 +191,12 @@ def _dump(kind: str, attributes: Attributes = ()) -> tuple[bytes, int]:
     return encode(Message(kind, attributes=attributes), int), NLM_F_DUMP
 
 
-# All links, without their counters, which are most of a message; all addresses and all routes, of either version.
+# All links, without their counters, which are most of a message; all else of either version.
 DUMP_LINKS = _dump("RTM_GETLINK", [("IFLA_EXT_MASK", RTEXT_FILTER_SKIP_STATS)])
 DUMP_ADDRESSES = _dump("RTM_GETADDR")
 DUMP_ROUTES = _dump("RTM_GETROUTE")
+DUMP_NEIGHBOURS = _dump("RTM_GETNEIGH")
+DUMP_SWITCHES = _dump("RTM_GETNETCONF")
 
 
 def get_nsid(fd: int) -> bytes:

@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: nslab contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel says of links, addresses and routes, from bytes to the types of the world.
+"""What the kernel says of links, addresses, routes and neighbours, from bytes to the types of the world.
 
 Only the attributes that the world holds are taken out. pyroute2 decodes all of a message, which for a namespace with a
 veth costs ten milliseconds; a second run consists of little else.
 
-Source: rtnetlink(7), linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h.
+Source: rtnetlink(7), linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, linux/neighbour.h, linux/netconf.h.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .._world import (
     Address,
     BridgeOptions,
     Link,
+    Neighbour,
     Nexthop,
     Route,
     any_network,
@@ -47,6 +48,19 @@ ROUTE_KINDS = (
 )
 LEADING_NOWHERE = ("blackhole", "unreachable", "prohibit", "throw")
 NETNSA_NSID = 1
+NDA_DST, NDA_LLADDR = 1, 2
+# NUD_*; of those without a word here, such as that of addresses which need no asking, ip-neighbour(8) does not speak.
+NEIGHBOUR_STATES = {
+    1: "incomplete",
+    2: "reachable",
+    4: "stale",
+    8: "delay",
+    16: "probe",
+    32: "failed",
+    128: "permanent",
+}
+NETCONFA_IFINDEX, NETCONFA_FORWARDING = 1, 2
+NETCONFA_IFINDEX_ALL = -1
 
 _AF_INET, _AF_INET6 = 2, 10
 _ATTRIBUTE = struct.Struct("=HH")
@@ -55,6 +69,8 @@ _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
 _NEXTHOP = struct.Struct("=HBBi")
 _CACHEINFO = struct.Struct("=IIII")
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")
+_SIGNED = struct.Struct("=i")
 
 Attributes = dict[int, bytes]
 
@@ -243,6 +259,39 @@ def _metrics(nested: bytes | None) -> tuple[tuple[str, int], ...]:
     found = read_attributes(nested)
     known = [(ROUTE_METRICS[kind], kind) for kind in found if 0 < kind < len(ROUTE_METRICS)]
     return tuple(sorted((name, _number(found, kind) or 0) for name, kind in known))
+
+
+def decode_neighbours(dump: t.Iterable[bytes], names: t.Mapping[int, str]) -> tuple[Neighbour, ...]:
+    """Neighbours, links by name, by link and address."""
+    found = []
+    for data in dump:
+        family, index, state, _flags, _kind = _NEIGHBOUR.unpack_from(data, NLMSG_HEADER)
+        if family not in (_AF_INET, _AF_INET6) or state not in NEIGHBOUR_STATES or index not in names:
+            continue
+        attributes = read_attributes(data, NLMSG_HEADER + _NEIGHBOUR.size)
+        mac, dst = attributes.get(NDA_LLADDR), attributes[NDA_DST]
+        neighbour = Neighbour(
+            ipaddress.ip_address(dst), names[index], mac.hex(":") if mac else None, NEIGHBOUR_STATES[state]
+        )
+        found.append((names[index], family, dst, neighbour))
+    return tuple(neighbour for *_order, neighbour in sorted(found, key=lambda each: each[:3]))
+
+
+def decode_forwarding(dump: t.Iterable[bytes], names: t.Mapping[int, str]) -> dict[str, str]:
+    """The switches by which links forward, and the global ones, by their path below /proc/sys."""
+    found = {}
+    for data in dump:
+        version = {_AF_INET: 4, _AF_INET6: 6}.get(data[NLMSG_HEADER])
+        attributes = read_attributes(data, NLMSG_HEADER + 4)
+        if version is None or NETCONFA_FORWARDING not in attributes:
+            continue
+        (index,) = _SIGNED.unpack_from(attributes[NETCONFA_IFINDEX])
+        (value,) = _SIGNED.unpack_from(attributes[NETCONFA_FORWARDING])
+        if index == NETCONFA_IFINDEX_ALL:
+            found["net/ipv4/ip_forward" if version == 4 else "net/ipv6/conf/all/forwarding"] = str(value)
+        elif index in names:
+            found[f"net/ipv{version}/conf/{names[index]}/forwarding"] = str(value)
+    return found
 
 
 def decode_nsid(data: bytes) -> int | None:

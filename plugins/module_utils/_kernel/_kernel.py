@@ -25,17 +25,20 @@ from .._world import (
     NeedFile,
     NeedFirewall,
     NeedForwarding,
+    NeedForwardingLinks,
     NeedHolders,
+    NeedIfReadable,
     NeedLinks,
     NeedLinkSysctls,
     NeedNamespace,
+    NeedNeighbours,
     NeedPeer,
     NeedProcesses,
     NeedSysctl,
     NeedTable,
     World,
 )
-from . import _files, _processes, _sysctl
+from . import _files, _nft_presence, _processes, _sysctl
 from ._namespaces import Namespaces, bound_files, names
 from ._refusal import KernelRefused
 from ._rtnetlink import Rtnetlink
@@ -115,9 +118,21 @@ class Kernel:
             self._usual_switches.clear()
             self._holding = None
             world.live_rename = _kernel_version() >= (6, 2)
-        order = list(_LOOK)
-        for need in sorted(needs, key=lambda need: order.index(type(need))):
+        for need in sorted(needs, key=lambda need: _ORDER[type(_bare(need))]):
+            if isinstance(need, NeedIfReadable):
+                self._if_readable(world, need.need)
+            else:
+                _LOOK[type(need)](self, world, need)
+
+    def _if_readable(self, world: World, need: Need) -> None:
+        try:
             _LOOK[type(need)](self, world, need)
+        except KernelRefused as refused:
+            world.unread[need] = refused.text
+        except OSError as error:
+            world.unread[need] = error.strerror or str(error)
+        except ImportError:
+            world.unread[need] = "that takes pyroute2, which is not there"
 
     def _namespace(self, world: World, need: NeedNamespace) -> None:
         self._resolve(world, need.ref)
@@ -221,6 +236,19 @@ class Kernel:
                 for path in _sysctl.forwarding_paths(need.version):
                     state.sysctls[path] = _sysctl.read(path)
 
+    def _forwarding_links(self, world: World, need: NeedForwardingLinks) -> None:
+        state = self._read_links(world, need.ref)
+        if state is not None:
+            state.sysctls.update(self.rtnetlink.forwarding(need.ref, self._names[state.key]))
+            with self.namespaces.entered(need.ref):
+                for path in _sysctl.forced_paths(state.links):
+                    state.sysctls[path] = _sysctl.read(path)
+
+    def _neighbours(self, world: World, need: NeedNeighbours) -> None:
+        state = self._read_links(world, need.ref)
+        if state is not None:
+            state.neighbours = self.rtnetlink.neighbours(need.ref, self._names[state.key])
+
     def _link_sysctls(self, world: World, need: NeedLinkSysctls) -> None:
         state = self._read_links(world, need.ref)
         if state is not None and need.link in state.links:
@@ -247,11 +275,13 @@ class Kernel:
             state.holders = tuple(self._holding.get(state.inode or 0, ()))
 
     def _table(self, world: World, need: NeedTable) -> None:
-        from . import _nftables
-
         state = self._resolve(world, need.ref)
         if state is not None:
             with self.namespaces.entered(need.ref):
+                if not _nft_presence.has_table(*NAT_TABLE):
+                    return
+                from . import _nftables  # a third of a second with pyroute2, which most namespaces need not cost
+
                 state.table = _nftables.read_table(*NAT_TABLE)
 
     def _firewall(self, world: World, need: NeedFirewall) -> None:
@@ -281,6 +311,8 @@ _LOOK: dict[type, t.Callable[[Kernel, World, t.Any], None]] = {
     NeedPeer: Kernel._peer,
     NeedSysctl: Kernel._sysctl,
     NeedForwarding: Kernel._forwarding,
+    NeedForwardingLinks: Kernel._forwarding_links,
+    NeedNeighbours: Kernel._neighbours,
     NeedLinkSysctls: Kernel._link_sysctls,
     NeedProcesses: Kernel._processes,
     NeedHolders: Kernel._holders,
@@ -289,6 +321,11 @@ _LOOK: dict[type, t.Callable[[Kernel, World, t.Any], None]] = {
     NeedFile: Kernel._file,
     NeedDirectory: Kernel._directory,
 }
+_ORDER = {kind: place for place, kind in enumerate(_LOOK)}
+
+
+def _bare(need: Need) -> Need:
+    return need.need if isinstance(need, NeedIfReadable) else need
 
 
 def _join(state: NamespaceState, link: Link, home: NamespaceState, peer: Link) -> None:

@@ -17,11 +17,11 @@ from contextlib import closing
 from .._ruleset import Chain, Hook, Network, Rule, Table
 from . import _nft_codec as codec
 from ._netlink import Netlink
+from ._nft_presence import FAMILIES, NO_NF_TABLES
 from ._nft_steps import RawRule, raw_rule
 from ._nft_words import rules, spanned
 from ._nftables import (
     DORMANT,
-    FAMILIES,
     NLM_F_DUMP,
     READ_TRIES,
     VERSIONS,
@@ -30,7 +30,6 @@ from ._nftables import (
 )
 from ._refusal import KernelRefused
 
-_NO_NF_TABLES = (errno.EINVAL, errno.EOPNOTSUPP, errno.EAFNOSUPPORT)
 _ANONYMOUS, _CONSTANT, _INTERVAL, _MAP = 1, 2, 4, 8
 _VERDICT_TYPE = 0xFFFFFF00
 _ADDRESS_TYPES = {4: (7, 4), 6: (8, 16)}
@@ -53,7 +52,7 @@ def read_forwarding(own_family: str, own_name: str) -> tuple[Table, ...]:
             try:
                 found = survey.tables(own_family, own_name)
             except KernelRefused as refused:
-                if refused.errno in _NO_NF_TABLES:
+                if refused.errno in NO_NF_TABLES:
                     return ()
                 if refused.errno != errno.ENOENT:  # a table that was there a moment ago
                     raise

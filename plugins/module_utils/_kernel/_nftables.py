@@ -29,16 +29,15 @@ from .._ruleset_changes import (
 from . import _nft_codec as codec
 from ._netlink import NLM_F_ACK, NLM_F_REQUEST, NLMSG_ERROR, Netlink
 from ._nft_expressions import encode_expressions
+from ._nft_presence import FAMILIES, NETLINK_NETFILTER, NO_NF_TABLES
 from ._nft_recognise import decode_expressions
 from ._nft_sets import NFT_SET_ANONYMOUS, decode_set, encode_elements, encode_set
 from ._refusal import KernelRefused, refusal
 
-NETLINK_NETFILTER = 12
 NLM_F_DUMP, NLM_F_CREATE, NLM_F_APPEND = 0x300, 0x400, 0x800
 SO_SNDBUFFORCE = 32
 _SEND_BYTES = 1 << 18
 
-FAMILIES = {"inet": 1, "ip": 2, "ip6": 10}
 VERSIONS = {"ip": 4, "ip6": 6}
 _HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
 _POLICIES = ("drop", "accept")
@@ -160,7 +159,7 @@ class _Reading:
         try:
             shown = [each for each in self._dump(codec.TABLE, "table") if each["name"] == self._name.name]
         except KernelRefused as refused:
-            if refused.errno in (errno.EINVAL, errno.EOPNOTSUPP, errno.EAFNOSUPPORT):  # no nf_tables in this kernel
+            if refused.errno in NO_NF_TABLES:
                 return None
             raise
         if not shown:

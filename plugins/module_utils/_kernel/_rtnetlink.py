@@ -16,7 +16,7 @@ import typing as t
 
 from .._message import Index, Message, NamespaceFd
 from .._values import HOST, NamespaceRef
-from .._world import NamespaceState
+from .._world import NamespaceState, Neighbour
 from . import _codec, _decode
 from ._namespaces import Namespaces
 from ._netlink import Netlink
@@ -49,10 +49,19 @@ class Rtnetlink:
         netlink = self.socket(ref)
         links = netlink.dump(*_codec.DUMP_LINKS)  # before the addresses: none may be of a link that is not known
         addresses = _decode.decode_addresses(netlink.dump(*_codec.DUMP_ADDRESSES))
-        state.links = {link.name: link for link in _decode.decode_links(links, addresses)}
-        names = {link.index: link.name for link in state.links.values() if link.index is not None}
-        state.routes = _decode.decode_routes(netlink.dump(*_codec.DUMP_ROUTES), names)
+        found = {link.name: link for link in _decode.decode_links(links, addresses)}
+        names = {link.index: link.name for link in found.values() if link.index is not None}
+        routes = _decode.decode_routes(netlink.dump(*_codec.DUMP_ROUTES), names)
+        state.links, state.routes = found, routes  # both or neither
         return names
+
+    def neighbours(self, ref: NamespaceRef, names: t.Mapping[int, str]) -> tuple[Neighbour, ...]:
+        """Those of the links with these names by index."""
+        return _decode.decode_neighbours(self.socket(ref).dump(*_codec.DUMP_NEIGHBOURS), names)
+
+    def forwarding(self, ref: NamespaceRef, names: t.Mapping[int, str]) -> dict[str, str]:
+        """The forwarding switches of these links, and the global ones, by their path below /proc/sys."""
+        return _decode.decode_forwarding(self.socket(ref).dump(*_codec.DUMP_SWITCHES), names)
 
     def nsid(self, viewer: NamespaceRef, seen: NamespaceRef) -> int | None:
         """By which id ``viewer`` knows the namespace ``seen``; None: by none."""
