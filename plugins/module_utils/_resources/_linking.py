@@ -19,7 +19,7 @@ from .._world import SCOPE_HOST, Address, End, Link, NamespaceState, World
 from ._address import AddAddress, DropAddress
 from ._place import place
 from ._routing import forget_routes, put_back, rename_in_routes
-from ._sysctl import SetSysctl
+from ._sysctl import SetSysctl, forget_sysctls
 
 IFF_UP, IFF_PROMISC = 0x1, 0x100
 LOCALHOST = Address(ipaddress.ip_interface("127.0.0.1/8"), scope=SCOPE_HOST)
@@ -119,6 +119,7 @@ def renamed(world: World, state: NamespaceState, link: Link, new: str) -> None:
     del state.links[link.name]
     state.links[new] = dataclasses.replace(link, name=new)
     rename_in_routes(state, link.name, new)
+    forget_sysctls(state, link.name, new)
     for other in list(state.links.values()):
         if other.master == link.name:
             state.links[other.name] = dataclasses.replace(other, master=new)
@@ -215,6 +216,7 @@ class MoveLink(Request):
             link, name=self.name, index=None, up=False, state=None, master=None, addresses=(), sysctls=()
         )
         target.links[self.name] = moved
+        forget_sysctls(target, self.name)
         _tell_peer(world, link, End(target.key, self.name))
 
     def invert(self, world: World) -> tuple[Operation, ...]:

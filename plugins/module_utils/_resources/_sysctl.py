@@ -118,6 +118,12 @@ class Sysctls:
                 draft.do(SetSysctl(self.where, path, self.values[path]))
 
 
+def forget_sysctls(state: NamespaceState, *links: str) -> None:
+    """The links are, by the plan, others than those that were looked at under these names, or than the lack of one."""
+    for path in [path for path in state.sysctls if of_a_link(path) in links]:
+        del state.sysctls[path]
+
+
 def _is_coming(state: NamespaceState, link: str | None) -> bool:
     """Whether a link is there by the plan and not yet in the kernel."""
     return link is not None and link in state.links and state.links[link].index is None
