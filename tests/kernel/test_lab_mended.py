@@ -50,3 +50,14 @@ def test_an_end_in_a_namespace_that_lost_its_name_is_brought_back_and_one_that_c
     result = host.apply("lab", **LAB, faulty=False)
     assert "ip -n n link add name eth1 type veth peer name eth1 netns m" in result.operations
     assert ends(host) == WHOLE
+
+
+def test_the_sysctl_of_a_link_that_changes_its_name_goes_with_it(host: Host):
+    def lab(name: str) -> dict[str, object]:
+        switches = {f"net.ipv4.conf.{name}.rp_filter": 2}
+        cable = {"endpoints": [f"n:{name}", "m:eth0"]}
+        return {"name": "x", "namespaces": {"n": {"sysctl": switches}, "m": {}}, "links": [cable]}
+
+    host.apply("lab", **lab("eth0"), faulty=False)
+    host.apply("lab", **lab("lan0"), faulty=False)
+    assert host.sysctl("net/ipv4/conf/lan0/rp_filter", "n") == "2"
