@@ -33,6 +33,14 @@ def global_switch(path: str) -> int | None:
     return int(match.group(1) or match.group(2)) if match else None
 
 
+def _former(state: NamespaceState, path: str) -> str | None:
+    """The value of a sysctl before it is set: that of a link which the task makes is what new links get."""
+    found, link = state.sysctls.get(path), of_a_link(path)
+    if found is not None or link is None or link not in state.links:
+        return found
+    return state.sysctls.get(path.replace(f"/{link}/", "/default/", 1))
+
+
 def of_a_link(path: str) -> str | None:
     """The link that a sysctl belongs to; ``all`` and ``default`` are none."""
     match = _OF_A_LINK.match(path)
@@ -76,7 +84,7 @@ class SetSysctl(Call):
 
     def invert(self, world: World) -> tuple[Operation, ...]:
         state = world.state(self.where)
-        former = state.sysctls.get(self.path)
+        former = _former(state, self.path)
         if former is None:
             return ()
         after = world.excerpt(state.key)
