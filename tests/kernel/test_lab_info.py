@@ -63,6 +63,8 @@ AND_THEN = """
     ip -n db -6 route add default dev eth0
     ip -n db neigh add 10.2.0.1 lladdr 02:00:00:00:00:99 dev eth0 nud permanent
     ip -n db -6 neigh add fd02::9 lladdr 02:00:00:00:00:98 dev eth0 nud stale
+    ip netns exec web sysctl -q -w net.ipv4.conf.default.forwarding=1 net.ipv6.conf.default.forwarding=1
+    ip netns exec a.b sysctl -q -e -w net.ipv6.conf.x.force_forwarding=1
     ip netns exec web ping -n -q -c 1 -W 1 10.1.0.1
     mkdir -p /etc/netns/a.b
     printf '# none\\n10.7.0.1 printer paper # of the office\\nfd07::1 printer\\n' >/etc/netns/a.b/hosts
