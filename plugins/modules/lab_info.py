@@ -16,7 +16,7 @@ description:
   - Whoever made it, by hand, by C(ip netns) or by a module of this collection. What a lab made says so.
   - Changes nothing, and waits for nobody, a task that is changing the host included. What can't be read is null, never empty,
     and a warning says why. A namespace that can't be read, such as one that has gone meanwhile, does not fail the task.
-  - A thousand namespaces take about a second.
+  - A thousand namespaces take a second or two.
 options:
   netns:
     description:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=sh
 #
-# Two namespaces with a cable between them, one of which the host is plugged into, a nameserver, and a file that is none.
+# Two namespaces with a cable between them, one of which the host is plugged into; and a nameserver.
 
 case $1 in
 up)
@@ -19,11 +19,9 @@ IP
     ip -netns blue link set dev eth0 mtu 1400 up
     mkdir /etc/netns/red
     echo 'nameserver 192.0.2.53' >/etc/netns/red/resolv.conf
-    touch /run/netns/stale
     ;;
 down)
     rm -r /etc/netns/red
-    rm /run/netns/stale
     ip link delete dev to-red
     ip netns delete red
     ip netns delete blue
