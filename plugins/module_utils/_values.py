@@ -16,6 +16,7 @@ IPInterface = t.Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 IPNetwork = t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 NETNS_DIR = "/run/netns"
+ETC_NETNS = "/etc/netns"  # the files that ip-netns(8) binds over those in /etc
 RECORDS = "/run/nslab"  # what the collection remembers of a host until it is booted again
 LASTING_RECORDS = "/var/lib/nslab"  # and of what outlives that: files
 INTERFACE_LIMIT = 15  # IFNAMSIZ is 16, the closing NUL included

@@ -7,12 +7,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 import stat
 import tempfile
 import typing as t
 
-from .._values import LASTING_RECORDS, RECORDS
+from .._values import ETC_NETNS, LASTING_RECORDS, RECORDS
 from .._world import DirectoryState, FileState
 from ._namespaces import NS_GET_NSTYPE
 
@@ -115,30 +116,35 @@ def _sweep(path: str) -> None:
             os.unlink(os.path.join(path, name))
 
 
-def _tidy(path: str) -> None:
-    """Sweep a directory that may not be there, and remove it where nothing is left in it."""
-    if os.path.isdir(path):
-        _sweep(path)
-        if not os.listdir(path):
-            os.rmdir(path)
+def _clear_up() -> None:
+    """After a run that was killed: what it has left half written, wherever runs write."""
+    for path in (RECORDS, LASTING_RECORDS, *glob.glob(f"{glob.escape(ETC_NETNS)}/*/")):
+        if os.path.isdir(path):
+            _sweep(path)
+    with contextlib.suppress(OSError):  # it is not there, or something is in it
+        os.rmdir(LASTING_RECORDS)
 
 
 @contextlib.contextmanager
 def locked(create: bool) -> t.Iterator[None]:
     """One run at a time on a host. Without ``create`` an absent lock is not made, as check mode leaves no trace.
 
-    The lock goes when it is the last thing in its directory, so that a host where nothing is left shows nothing.
+    While a run goes on the lock has something in it, by which the next one knows of a run that was killed. It goes when it is the
+    last thing in its directory, so that a host where nothing is left shows nothing.
     """
     handle = _take(create)
     if handle is None:
         yield
         return
     try:
+        if create:
+            if os.read(handle, 1):
+                _clear_up()
+            os.pwrite(handle, b"held\n", 0)
         yield
     finally:
         if create:
-            _sweep(RECORDS)
-            _tidy(LASTING_RECORDS)
+            os.ftruncate(handle, 0)
         if create and os.listdir(RECORDS) == [os.path.basename(LOCK)]:
             os.unlink(LOCK)
             with contextlib.suppress(OSError):  # the next run may have made its own lock by now

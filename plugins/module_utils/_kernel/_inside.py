@@ -17,10 +17,8 @@ import traceback
 import typing as t
 
 from .._errors import Problem
-from .._values import NamespaceRef
+from .._values import ETC_NETNS, NamespaceRef
 from ._namespaces import Namespaces, setns
-
-ETC_NETNS = "/etc/netns"
 
 # linux/sched.h, linux/mount.h, linux/prctl.h
 _CLONE_NEWNS = 0x00020000

@@ -12,7 +12,7 @@ import typing as t
 
 from .._engine import Declaration, Draft
 from .._errors import Problem
-from .._values import HOST, NETNS_DIR, NamespaceRef, parse_namespace
+from .._values import ETC_NETNS, HOST, NETNS_DIR, NamespaceRef, parse_namespace
 from .._world import (
     PROTO_BOOT,
     PROTO_KERNEL,
@@ -38,7 +38,7 @@ from .._world import (
 from ._bridge import report_bridge
 from ._lab_ledger import labs, ledger_needs, places
 from ._link import report_link
-from ._resolv import ETC_NETNS, parse_hosts, parse_resolv_conf
+from ._resolv import parse_hosts, parse_resolv_conf
 from ._route import report_route
 
 GLOBAL_SWITCHES = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")

@@ -14,6 +14,7 @@ import typing as t
 from .._engine import Declaration, Draft, Resource
 from .._errors import Problem
 from .._values import (
+    ETC_NETNS,
     IPAddress,
     parse_host_name,
     parse_ip,
@@ -24,7 +25,6 @@ from .._values import (
 from .._world import FileState, Need, NeedDirectory, NeedFile, World
 from ._file import DropDirectory, DropFile, MakeDirectory, PutFile
 
-ETC_NETNS = "/etc/netns"
 FILE_MODE, DIRECTORY_MODE = 0o644, 0o755
 # Where a host keeps the servers that it asks in the end; the first file that names one that is not on a loopback counts.
 UPSTREAM_FILES = ("/run/systemd/resolve/resolv.conf", "/etc/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf")
