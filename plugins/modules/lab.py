@@ -292,7 +292,7 @@ EXAMPLES = r"""
 - name: Plug somebody into that router, and leave the rest of the lab as it is
   nslab.linux.lab:
     name: row
-    namespaces: {router: , guest: {routes: [{dst: default, via: 10.3.3.2}]}}
+    namespaces: {router: {}, guest: {routes: [{dst: default, via: 10.3.3.2}]}}
     links:
       - endpoints: ["guest:eth1", "router:eth3"]
         subnet: 10.3.3.0/30
@@ -302,7 +302,7 @@ EXAMPLES = r"""
   nslab.linux.lab:
     name: customers
     prefix: customer-
-    namespaces: {a1: , a2: , b1: , b2: }
+    namespaces: {a1: {}, a2: {}, b1: {}, b2: {}}
     links:
       - {endpoints: ["a1:eth0", "a2:eth0"], subnet: 10.4.0.0/30}
       - {endpoints: ["b1:eth0", "b2:eth0"], subnet: 10.4.0.0/30}

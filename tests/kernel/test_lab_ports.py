@@ -19,9 +19,9 @@ def masters() -> dict[str, str | None]:
     return {link["ifname"]: link.get("master") for link in json.loads(shown)}
 
 
-def lab(*, ports: list[str] | None = None, end: object = CABLE, bridges: bool = True) -> dict[str, object]:
+def lab(*, ports: list[str] | None = None, end: object = None, bridges: bool = True) -> dict[str, object]:
     bridge = {"br0": {} if ports is None else {"ports": ports}}
-    found = {"name": "x", "namespaces": {"n": {}}, "links": [{"endpoints": ["n:eth0", end]}]}
+    found = {"name": "x", "namespaces": {"n": {}}, "links": [{"endpoints": ["n:eth0", end or CABLE]}]}
     return {**found, "bridges": bridge} if bridges else found
 
 

@@ -129,13 +129,13 @@ class Ledger:
 
     def write_ahead(self, draft: Draft, wanted: Entries) -> None:
         """Before anything is made."""
-        now = self.entries(draft.world)
-        added = {key: value for key, value in wanted.items() if now.get(key) != value}
-        lasting = {key: value for key, value in added.items() if key[0] in _LASTING_KINDS}
+        lasting = {key: value for key, value in wanted.items() if key[0] in _LASTING_KINDS}
         if lasting and draft.world.directories[LASTING_RECORDS] is None:
             draft.do(MakeDirectory(LASTING_RECORDS))
-        _append(draft, self.lasting_path, lasting)
-        _append(draft, self.path, added)
+        for path, entries in ((self.lasting_path, lasting), (self.path, wanted)):
+            file = draft.world.files[path]
+            now = {} if file is None else parse_journal(file.content)
+            _append(draft, path, {key: value for key, value in entries.items() if now.get(key) != value})
 
     def settle(self, draft: Draft, wanted: Entries) -> None:
         """After all was made, and what is no longer wanted is gone."""
