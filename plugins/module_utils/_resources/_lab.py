@@ -18,7 +18,7 @@ from ._lab_conflicts import Conflicts
 from ._lab_gone import Surplus
 from ._lab_ledger import Entries, Ledger
 from ._lab_links import Unplugged, match, places_of, recorded_links
-from ._lab_parts import Part, needed_parts, unplugged_ends, wanted_entries
+from ._lab_parts import Part, needed_parts, wanted_entries
 from ._lab_report import governed_lab, report_lab
 from ._nat_plan import Nat
 from ._route import RouteSet
@@ -123,9 +123,7 @@ class LabState:
                 frozenset(place for each in carried for place in each.old),
             )
             early, late = surplus.early_parts(), surplus.late_parts(self.processes)
-        return Assembly(
-            lab, faults, recorded, wanted, (*early, *first, *moved, *unplugged_ends(lab, recorded), *rest, *late)
-        )
+        return Assembly(lab, faults, recorded, wanted, (*early, *first, *moved, *rest, *late))
 
     def _conflicts(self, made: Assembly) -> Conflicts:
         return Conflicts(made.lab, self.ledger, made.recorded, self.adopt)

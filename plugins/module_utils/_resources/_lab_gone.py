@@ -22,8 +22,8 @@ from ._address import DropAddress
 from ._binding import name_ref
 from ._bridge import WantedBridge
 from ._lab_ledger import Entries, Key
-from ._lab_links import LinkGone, Place, RecordedLink, reference
-from ._lab_parts import Part, Unplugged
+from ._lab_links import LinkGone, Place, RecordedLink, Unplugged, reference
+from ._lab_parts import Part
 from ._namespace import Ended
 from ._nat_plan import Nat
 from ._resolv import ResolverFiles
@@ -60,7 +60,7 @@ class Surplus:
             elif key[0] == "files":
                 found.append(("", ResolverFiles(key[1], present=False)))
             elif key[0] == "port":
-                found.append(("", Unplugged(key[1], frozenset([key[2]]), key[3])))
+                found.append(("", Unplugged(((key[1], key[3]),), frozenset([(key[1], key[2])]))))
         return [*found, *(("", LinkGone(link.places, self.taken)) for link in self.links if not self._vanishes(link))]
 
     def late_parts(self, processes: str) -> list[Part]:

@@ -92,13 +92,13 @@ class Carried:
 
 @dataclasses.dataclass(frozen=True)
 class Unplugged:
-    """That links which were ports of the lab's ``bridges``, and now lead to a namespace or the host, are none."""
+    """That links which were ports of the lab's ``bridges``, and are no longer declared so, are none."""
 
     links: tuple[Place, ...]
     bridges: frozenset[Place]
 
     def needs(self, world: World) -> t.Iterable[Need]:
-        return ()
+        return [NeedLinks(reference(where)) for where in dict.fromkeys(where for where, _name in self.links)]
 
     def plan(self, draft: Draft) -> None:
         for place in self.links:

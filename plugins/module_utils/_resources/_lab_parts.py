@@ -4,19 +4,16 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from .._addressing import bridge_mac
-from .._engine import Draft, Resource
+from .._engine import Resource
 from .._lab import Endpoint, Lab, LabLink, LabNamespace
 from .._lab_addresses import host_entries
-from .._world import Need, NeedLinks, World
 from ._bridge import WantedBridge
 from ._lab_ledger import Entries, Key
-from ._lab_links import LabPair, places_of, record, reference
+from ._lab_links import LabPair, places_of, record
 from ._link import Up
-from ._linking import SetLink
 from ._namespace import Namespace
 from ._resolv import ResolvConf, ResolverFiles, hosts_text
 from ._route import RouteSet
@@ -127,32 +124,3 @@ def _files(lab: Lab) -> list[Part]:
             path = f"{each.path}.resolv" if each.resolv is not None else each.path
             found.append((path, ResolverFiles(each.name, each.resolv or ResolvConf(), hosts)))
     return found
-
-
-def unplugged_ends(lab: Lab, recorded: Entries) -> list[Part]:
-    """The ends that are ports of none of the lab's bridges, and might have been."""
-    bridges: dict[str, set[str]] = {}
-    for key in (*recorded, *wanted_entries(lab, ())):
-        if key[0] == "bridge":
-            bridges.setdefault(key[1], set()).add(key[2])
-    ends = [end for link in lab.links for end in link.ends if end.end.master is None and str(end.end.where) in bridges]
-    return [
-        (end.path, Unplugged(str(end.end.where), frozenset(bridges[str(end.end.where)]), end.end.name)) for end in ends
-    ]
-
-
-@dataclasses.dataclass(frozen=True)
-class Unplugged:
-    """That a link, if it is there, is a port of none of these bridges."""
-
-    where: str
-    bridges: frozenset[str]
-    link: str
-
-    def needs(self, world: World) -> t.Iterable[Need]:
-        return (NeedLinks(reference(self.where)),)
-
-    def plan(self, draft: Draft) -> None:
-        link = draft.world.link(reference(self.where), self.link)
-        if link is not None and link.master in self.bridges:
-            draft.do(SetLink(reference(self.where), self.link, "master", None))
