@@ -18,6 +18,7 @@ MTU = "mtu"  # the ends of a link, or the ports of a bridge, that do not have th
 MISSING = "missing"  # declared and not there
 EXTRA = "extra"  # there and not declared
 CHANGED = "changed"  # there, and otherwise than declared
+UNREAD = "unread"  # there, and it could not be read
 
 
 @dataclasses.dataclass(frozen=True)
