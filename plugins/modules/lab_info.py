@@ -127,6 +127,11 @@ namespaces:
       description: The lab that made the namespace, by its ledger. Null if none did, and for one that is given by path or process.
       type: str
       sample: two_tier
+    lab_addresses:
+      description: The addresses that labs have given to links here, by the name of the link, as their ledgers remember. Run again, a
+        lab gives the same; what a link has by now stands in its C(addresses).
+      type: dict
+      sample: {eth0: [10.1.0.10/24]}
     links:
       description: The links by name, in the order of their indexes.
       type: dict
@@ -411,6 +416,7 @@ namespaces:
       path: /run/netns/web
       inode: 4026532281
       lab: two_tier
+      lab_addresses: {eth0: [10.1.0.10/24]}
       links:
         eth0:
           name: eth0

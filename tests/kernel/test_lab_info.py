@@ -57,6 +57,7 @@ AND_THEN = """
     ip netns add a.b; ip netns add a.b2
     ip link add name x netns a.b type veth peer name x netns a.b2
     ip -n a.b link add name v7 link x type macvlan mode bridge
+    ip -n web addr add 10.7.7.7/24 dev eth1
     ip -n db route add blackhole 10.8.0.0/16
     ip -n db route add 10.9.0.0/16 src 10.2.0.2 mtu 1300 table 100 nexthop via 10.2.0.1 dev eth0 weight 3 nexthop dev lo
     ip -n db -6 route add unreachable fd08::/64 metric 7
@@ -213,6 +214,11 @@ def test_everything_is_told_as_other_tools_tell_it(host: Host) -> None:
 
     web, db, top = seen["web"], seen["db"], seen["host"]
     assert {name: one["lab"] for name, one in seen.items() if one["lab"]} == {"web": "two_tier", "db": "two_tier"}
+    assert web["lab_addresses"] == {
+        "eth0": ["10.1.0.2/24", "fd01::2/64"],
+        "eth1": ["10.2.0.1/30"],
+    }
+    assert top["lab_addresses"] == {"br0": ["10.1.0.1/24", "fd01::1/64"]}
     assert db["pids"] == [resident]
     assert os.getpid() in top["pids"]
     assert {each["state"] for each in db["neighbours"]} == {"permanent", "stale"}

@@ -139,13 +139,27 @@ def _peers(world: World, ref: NamespaceRef) -> list[Need]:
 
 
 def _report(world: World, sight: Sight) -> dict[str, object]:
-    makers = {key[1]: lab for lab, entries in labs(world).items() for key in entries if key[0] == "namespace"}
+    ledgers = labs(world)
+    makers = {key[1]: lab for lab, entries in ledgers.items() for key in entries if key[0] == "namespace"}
+    given: dict[str, dict[str, list[str]]] = {}
+    for entries in ledgers.values():
+        for (kind, *identity), value in entries.items():
+            if kind == "addresses":
+                given.setdefault(identity[0], {})[identity[1]] = value.split()
     known = world.references()
-    return {"namespaces": {str(ref): _namespace(world, ref, makers, known) for ref in sight.refs(world)}}
+    return {
+        "namespaces": {
+            str(ref): _namespace(world, ref, makers, given.get(str(ref), {}), known) for ref in sight.refs(world)
+        }
+    }
 
 
 def _namespace(
-    world: World, ref: NamespaceRef, makers: t.Mapping[str, str], references: References
+    world: World,
+    ref: NamespaceRef,
+    makers: t.Mapping[str, str],
+    given: t.Mapping[str, list[str]],
+    references: References,
 ) -> dict[str, object] | None:
     state = world.at(ref)
     if state is None:
@@ -155,6 +169,7 @@ def _namespace(
         "path": None if ref == HOST else ref.path,
         "inode": state.inode,
         "lab": makers.get(ref.value) if ref.kind == "name" else None,
+        "lab_addresses": dict(given),
         "links": _links(world, ref, state, references) if known["links"] else None,
         "routes": _routes(ref, state) if known["links"] else None,
         "neighbours": _neighbours(state) if known["neighbours"] else None,
