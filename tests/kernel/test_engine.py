@@ -18,6 +18,7 @@ from support.host import Host, Make, Outside, diff_texts
 from support.runner import Result, assert_one_line
 
 from ansible_collections.nslab.linux.plugins.module_utils import _engine
+from ansible_collections.nslab.linux.plugins.module_utils._kernel import _files
 
 CHAIN: list[tuple[str, dict[str, Any]]] = [
     ("netns", {"name": ["red"]}),
@@ -204,6 +205,35 @@ def test_two_runs_at_once_of_the_same_task_both_succeed(host: Host) -> None:
         pass
     assert host.namespaces() == sorted(names)
     host.unchanged("netns", name=names)
+
+
+@pytest.mark.once
+@pytest.mark.no_rules
+def test_one_at_a_time_has_the_lock_however_often_it_is_made_anew(host: Host) -> None:
+    """Whoever gives it up removes it with its directory, as long as nothing else is there, while others make both."""
+    pids = []
+    for _run in range(4):
+        if (pid := os.fork()) == 0:
+            with contextlib.suppress(BaseException):
+                for _time in range(300):
+                    with _files.locked(create=True):
+                        os.mkdir("/run/held")
+                        os.rmdir("/run/held")
+                os._exit(0)
+            os._exit(1)
+        pids.append(pid)
+    assert [os.waitpid(pid, 0)[1] for pid in pids] == [0, 0, 0, 0]
+    assert not os.path.exists("/run/nslab")
+
+
+@pytest.mark.once
+def test_where_the_lock_should_be_is_something_else(host: Host) -> None:
+    for wrong in ("ln -s nowhere /run/nslab", "touch /run/nslab"):
+        host.sh(wrong)
+        result = runner.run("netns", {"name": ["red"]})
+        assert_one_line(result)
+        assert result["msg"].startswith("the state of the host can't be read: /run/nslab: File exists: ")
+        host.sh("rm /run/nslab")
 
 
 # Large tasks

@@ -155,11 +155,11 @@ def locked(create: bool) -> t.Iterator[None]:
 def _take(create: bool) -> int | None:
     while True:
         if create:
-            make_directory(RECORDS)
+            _make_records()
         try:
             handle = os.open(LOCK, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o644)
         except FileNotFoundError:
-            if create:  # the directory was removed by the run before us
+            if create:  # the directory was removed by a run that gave the lock up
                 continue
             return None
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -169,3 +169,15 @@ def _take(create: bool) -> int | None:
         except FileNotFoundError:
             pass
         os.close(handle)  # the lock that we waited for was removed when it was given up
+
+
+def _make_records() -> None:
+    """Runs that wait for the lock make its directory, and the one that gives it up removes it, at the same time."""
+    try:
+        make_directory(RECORDS)
+    except FileNotFoundError:
+        pass  # made by us, and removed before it had its mode
+    except FileExistsError:
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISDIR(os.lstat(RECORDS).st_mode):
+                raise
