@@ -76,93 +76,64 @@ namespaces:
 """
 
 import os
-import shlex
 import subprocess
 import typing as t
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.plugins.connection.local import Connection as Local
-from ansible.utils.display import Display
 from ansible.utils.path import unfrackpath
 
-from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
 from ansible_collections.nslab.linux.plugins.plugin_utils import _entering
-
-display = Display()
-
-HERE = "this machine"
+from ansible_collections.nslab.linux.plugins.plugin_utils._inside import Inside
 
 
-class Connection(Local):
+class Connection(Inside, Local):
     """The local connection, with each command carried into the namespace.
 
     The name of the transport stays that of the local one: by it ansible-core knows that a reboot would be the machine's.
     """
 
-    def _resolve_option_variables(self, variables: dict[str, t.Any], templar: t.Any) -> dict[str, t.Any]:
-        """In a delegated task, too, inventory_hostname is the host that the options are of."""
-        mended = {**variables, "inventory_hostname": _entering.asked_host(variables, self._play_context.remote_addr)}
-        before, templar.available_variables = templar.available_variables, mended
-        try:
-            return super()._resolve_option_variables(mended, templar)
-        finally:
-            templar.available_variables = before
+    _arrived = False
 
-    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
-        line = self._wrap(cmd)
-        try:
-            code, stdout, stderr = super().exec_command(line, in_data=in_data, sudoable=sudoable)
-        except AnsibleConnectionFailure:
-            raise
-        except AnsibleError:
-            # become waited in vain for its word of success. Either it was refused inside, or nobody got there.
-            self._check()
-            raise
-        answer = self._from_inside(code, stdout, stderr)
-        return code, answer.stdout, answer.stderr
+    def _host_name(self) -> str:
+        return "this machine"
+
+    def _login_user(self) -> str:
+        return "root" if os.geteuid() == 0 else self.default_user or str(os.geteuid())
 
     def put_file(self, in_path: str, out_path: str) -> None:
-        source = unfrackpath(in_path, basedir=self.cwd)
-        if not os.path.exists(source):
-            raise AnsibleFileNotFound(f"file or module does not exist: {source}")
-        with open(source, "rb") as file:
-            self._transfer(f"exec cat >{shlex.quote(out_path)}", f"put {out_path}", stdin=file)
+        super().put_file(unfrackpath(in_path, basedir=self.cwd), out_path)
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
-        target = unfrackpath(out_path, basedir=self.cwd)
+        super().fetch_file(in_path, unfrackpath(out_path, basedir=self.cwd))
+
+    def _exec_plainly(
+        self, command: str, stdin: t.IO[bytes] | None = None, stdout: t.IO[bytes] | None = None
+    ) -> tuple[int, bytes, bytes]:
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            check=False,
+            stdin=stdin or subprocess.DEVNULL,
+            stdout=stdout or subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        return done.returncode, done.stdout or b"", done.stderr
+
+    def _ensure_become_success(self, *args: t.Any) -> tuple[bytes, bytes]:
+        """Of what is said before a password is asked for ansible-core drops all, and our line with it: it is read first."""
+        strip = self.become and self.get_option("become_strip_preamble")
+        if not strip:
+            return super()._ensure_become_success(*args)
+        self.set_option("become_strip_preamble", False)
         try:
-            with open(target, "wb") as file:
-                self._transfer(f"exec cat {shlex.quote(in_path)}", f"fetch {in_path}", stdout=file)
-        except AnsibleError:
-            os.unlink(target)
-            raise
+            answer = _entering.read(*super()._ensure_become_success(*args))
+        finally:
+            self.set_option("become_strip_preamble", strip)
+        self._arrived = answer.inside
+        if not self.become.success:
+            return answer.stdout, answer.stderr
+        stdout = self.become.strip_become_success(self.become.strip_become_prompt(answer.stdout))
+        return stdout, self.become.strip_become_prompt(answer.stderr)
 
-    def _transfer(self, command: str, what: str, **streams: t.IO[bytes]) -> None:
-        display.vvv(f"{what} in namespace {self.get_option('netns')}", host=self._play_context.remote_addr)
-        code, _stdout, stderr = self._run(command, **streams)
-        if code:
-            raise AnsibleError(f"could not {what}: {stderr.decode('utf-8', 'replace').strip()}")
-
-    def _check(self) -> None:
-        """:raises AnsibleConnectionFailure: nobody can get in."""
-        self._run("exit 0")
-
-    def _run(self, command: str, **streams: t.IO[bytes]) -> tuple[int, bytes, bytes]:
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **streams}
-        done = subprocess.run(["/bin/sh", "-c", self._wrap(command)], check=False, stderr=subprocess.PIPE, **pipes)
-        answer = self._from_inside(done.returncode, done.stdout or b"", done.stderr)
-        return done.returncode, answer.stdout, answer.stderr
-
-    def _wrap(self, command: str) -> str:
-        try:
-            return _entering.wrap(self.get_option("netns"), command, self.get_option("netns_sudo"))
-        except Problem as problem:
-            raise AnsibleConnectionFailure(str(problem)) from None
-
-    def _from_inside(self, code: int, stdout: bytes, stderr: bytes) -> _entering.Answer:
-        answer = _entering.read(stdout, stderr)
-        if not answer.inside:
-            netns, sudo = self.get_option("netns"), self.get_option("netns_sudo")
-            user = "root" if os.geteuid() == 0 else self.default_user or str(os.geteuid())
-            raise AnsibleConnectionFailure(_entering.why_outside(netns, HERE, user, sudo, code, answer))
-        return answer
+    def _read(self, stdout: bytes, stderr: bytes) -> _entering.Answer:
+        arrived, self._arrived = self._arrived, False
+        return _entering.Answer(True, stdout, stderr) if arrived else super()._read(stdout, stderr)

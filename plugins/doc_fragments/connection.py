@@ -6,18 +6,31 @@
 from __future__ import annotations
 
 import json
+import typing as t
 
 import yaml
-from ansible.plugins.connection import local
+from ansible.plugins.connection import local, ssh
 
 
-def _of_core(documentation: str) -> str:
+def _of_core(documentation: str, without_effect: tuple[str, ...] = ()) -> str:
     """The options as the ansible-core at hand has them: its code asks for each by name, and versions differ."""
     options = yaml.safe_load(documentation).get("options", {})
-    for option in options.values():
-        # The version of ansible-core, which would be taken for one of this collection.
-        option.pop("version_added", None)
-    return json.dumps({"options": options})
+    for name, option in options.items():
+        if name in without_effect:
+            option["description"] = "Has no effect here, where files go through commands inside the namespace."
+    return json.dumps({"options": _unversioned(options)})
+
+
+def _unversioned(value: t.Any) -> t.Any:
+    """Without the versions of ansible-core, which would be taken for versions of this collection."""
+    if isinstance(value, dict):
+        return {key: _unversioned(inner) for key, inner in value.items() if key != "version_added"}
+    return [_unversioned(inner) for inner in value] if isinstance(value, list) else value
+
+
+_OF_TRANSFERS = (
+    "scp_executable", "scp_extra_args", "sftp_batch_mode", "sftp_executable", "sftp_extra_args", "ssh_transfer_method",
+)  # fmt: skip
 
 
 class ModuleDocFragment:
@@ -44,3 +57,4 @@ options:
 
     # With a type: what is plainly assigned here, ansible-test takes for text to be read as it stands.
     LOCAL: str = _of_core(local.DOCUMENTATION)
+    SSH: str = _of_core(ssh.DOCUMENTATION, _OF_TRANSFERS)

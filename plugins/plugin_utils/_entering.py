@@ -17,40 +17,96 @@ import typing as t
 from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
 from ansible_collections.nslab.linux.plugins.module_utils._values import NETNS_DIR, parse_namespace_name
 
-# A whole line, since a sudo that refuses repeats the commands that it was to run.
+# A whole line, since a sudo that refuses repeats the commands that it was to run. It begins one of its own: what a server or
+# a shell says before need not end with its line.
 _INSIDE = "nslab: inside"
 _MISSING = "nslab: missing:"
+_OF_THE_HOST = "nslab: of the host"
+_ELSEWHERE = "nslab: elsewhere"
 _NO_IP = "nslab: no ip"
 _REFUSED = 213
 _MOST_NAMES = 20
 
-# $1 the command. Run where and as whom the command is to run.
-_ARRIVE = f"""printf '%s\\n' '{_INSIDE}' >&2
-exec /bin/sh -c "$1"
-"""
 
-# $1 the namespace, $2 the command; of a user who came by sudo also $3 uid, $4 gid, $5 groups, and $6 to $10 what sudo has
-# set anew. Run by root on the host. `ip` gives what no other command does: the files of /etc/netns/NAME, a /sys of the
-# namespace.
-_ENTER = f"""if [ ! -e '{NETNS_DIR}'/"$1" ]; then
-    echo '{_MISSING}' $(ls '{NETNS_DIR}' 2>/dev/null) >&2
-    exit {_REFUSED}
-fi
-if ! ip=$(PATH=$PATH:/usr/sbin:/sbin; command -v ip); then
-    echo '{_NO_IP}' >&2
-    exit {_REFUSED}
-fi
-netns=$1 command=$2
-if [ $# -gt 2 ]; then
-    uid=$3 gid=$4 groups=$5
-    export PATH="$6" HOME="$7" USER="$8" LOGNAME="$9" SHELL="${{10}}"
-    unset MAIL SUDO_COMMAND SUDO_GID SUDO_HOME SUDO_UID SUDO_USER
-    set -- setpriv --reuid "$uid" --regid "$gid" --groups "$groups" --
-else
-    set --
-fi
-exec "$ip" netns exec "$netns" "$@" /bin/sh -c {shlex.quote(_ARRIVE)} nslab "$command"
-"""
+def _script(text: str) -> str:
+    """In one line, which any login shell takes as a word: csh ends a word where its line ends."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+# $1 the command. Run where and as whom the command is to run.
+_ARRIVE = _script(f"""
+    printf "\\n{_INSIDE}\\n" >&2;
+    exec /bin/sh -c "$1";
+""")
+
+# $1 the path of the namespace, $2 the command, $3 how to arrive, and then what makes the login user of root. Run by root
+# where `ip` has led: by the inode that is where we were to go. Of a /run/netns that is closed to others root can still tell.
+_PROVE = _script(f"""
+    if [ ! "$1" -ef /proc/self/ns/net ]; then
+        echo "{_ELSEWHERE}" >&2;
+        exit {_REFUSED};
+    fi;
+    command=$2 arrive=$3;
+    shift 3;
+    if [ $# = 0 ]; then
+        set -- "$command";
+        eval "$arrive";
+    fi;
+    exec "$@" /bin/sh -c "$arrive" nslab "$command";
+""")
+
+# What sudo sets anew or drops. The others are those of a session, by which agents are found.
+_OF_THE_USER = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "SSH_AUTH_SOCK",
+    "SSH_CLIENT",
+    "SSH_CONNECTION",
+    "XDG_RUNTIME_DIR",
+)
+
+# $1 the namespace, $2 the command, $3 to prove, $4 to arrive; of a user who came by sudo also $5 uid, $6 gid, $7 groups, and
+# then those variables that are set. Run by root on the host. `ip` gives what no other command does: the files of
+# /etc/netns/NAME, a /sys of the namespace.
+_ENTER = _script(f"""
+    netns=$1 path="{NETNS_DIR}/$1" command=$2 prove=$3 arrive=$4;
+    shift 4;
+    if [ ! -e "$path" ]; then
+        echo "{_MISSING}" $(ls "{NETNS_DIR}" 2>/dev/null) >&2;
+        exit {_REFUSED};
+    fi;
+    if [ "$path" -ef /proc/self/ns/net ]; then
+        echo "{_OF_THE_HOST}" >&2;
+        exit {_REFUSED};
+    fi;
+    if ! ip=$(PATH=$PATH:/usr/sbin:/sbin; command -v ip); then
+        echo "{_NO_IP}" >&2;
+        exit {_REFUSED};
+    fi;
+    if [ $# != 0 ]; then
+        uid=$1 gid=$2 groups=$3;
+        shift 3;
+        unset MAIL SUDO_COMMAND SUDO_GID SUDO_HOME SUDO_UID SUDO_USER {" ".join(_OF_THE_USER[1:])};
+        export "$@";
+        set -- setpriv --reuid "$uid" --regid "$gid" --groups "$groups" --;
+    fi;
+    exec "$ip" netns exec "$netns" /bin/sh -c "$prove" nslab "$path" "$command" "$arrive" "$@";
+""")
+
+# $1 to enter, then what that is given, up to $5, and then the words of sudo. Run by the login user.
+_BEGIN = _script(f"""
+    enter=$1 netns=$2 command=$3 prove=$4 arrive=$5;
+    shift 5;
+    if [ "$(id -u)" = 0 ]; then
+        set -- "$netns" "$command" "$prove" "$arrive";
+        eval "$enter";
+    fi;
+    exec "$@" /bin/sh -c "$enter" nslab "$netns" "$command" "$prove" "$arrive"
+        "$(id -u)" "$(id -g)" "$(id -G | tr " " ,)" {" ".join(f'${{{name}+"{name}=${name}"}}' for name in _OF_THE_USER)};
+""")
 
 
 def wrap(netns: str, command: str, sudo: str) -> str:
@@ -61,11 +117,9 @@ def wrap(netns: str, command: str, sudo: str) -> str:
 
     :raises Problem: what is given is no name of a namespace, or no words.
     """
-    name = namespace_name(netns)
-    enter = shlex.join(["/bin/sh", "-c", _ENTER, "nslab", name, command])
-    as_root = " ".join([*_words(sudo), enter])
-    of_the_user = '"$(id -u)" "$(id -g)" "$(id -G | tr " " ,)" "$PATH" "${HOME:-/}" "${USER:-}" "${LOGNAME:-}" "${SHELL:-/bin/sh}"'
-    return f'if [ "$(id -u)" = 0 ]; then exec {enter}; else exec {as_root} {of_the_user}; fi'
+    inside = [namespace_name(netns), command, _PROVE, _ARRIVE]
+    words = ["/bin/sh", "-c", _BEGIN, "nslab", _ENTER, *inside, *_words(sudo)]
+    return f"exec {shlex.join(words)}"
 
 
 def namespace_name(text: object) -> str:
@@ -99,7 +153,7 @@ def _short_names(name: str) -> tuple[str, str]:
 
 def _words(sudo: str) -> list[str]:
     try:
-        return [shlex.quote(word) for word in shlex.split(sudo)]
+        return shlex.split(sudo)
     except ValueError as error:
         raise Problem(f"ansible_netns_sudo {sudo!r} can't be read ({error})", "close its quotes") from None
 
@@ -113,7 +167,7 @@ class Answer:
     stderr: bytes
 
 
-_ARRIVED = re.compile(rb"^" + _INSIDE.encode() + rb"\r?\n", re.MULTILINE)
+_ARRIVED = re.compile(rb"\r?\n" + _INSIDE.encode() + rb"\r?\n")
 
 
 def read(stdout: bytes, stderr: bytes) -> Answer:
@@ -133,6 +187,13 @@ def why_outside(netns: str, host: str, user: str, sudo: str, code: int, answer: 
     for line in lines:
         if line.startswith(_MISSING):
             return f"namespace {netns!r} does not exist on {host}: {_those_there(line[len(_MISSING) :].split())}"
+        if line == _OF_THE_HOST:
+            return (
+                f"namespace {netns!r} of {host} is the one in which the login is: tasks would run on the host itself; name "
+                "another, or connect without it"
+            )
+        if line == _ELSEWHERE:
+            return f"'ip netns exec {netns}' of {host} did not lead into {NETNS_DIR}/{netns}: see which ip is run there"
         if line == _NO_IP:
             return f"namespace {netns!r} of {host} can't be entered: ip is not there, install iproute2"
     last = lines[-1] if lines else f"nothing was said, and the exit code was {code}"

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
@@ -15,26 +17,32 @@ def why(said, netns="red", user="root", sudo="sudo -n", code=1):
 
 
 def test_only_a_line_of_its_own_tells_that_a_command_came_from_inside():
-    assert read(b"out", b"nslab: inside\nerr") == Answer(True, b"out", b"err")
-    assert read(b"out", b"sudo: unable to resolve host\nnslab: inside\n") == Answer(
+    assert read(b"out", b"\nnslab: inside\nerr") == Answer(True, b"out", b"err")
+    assert read(b"out", b"sudo: unable to resolve host\n\nnslab: inside\n") == Answer(
         True, b"out", b"sudo: unable to resolve host\n"
     )
+    # What a server says before may be without an end.
+    assert read(b"", b"Welcome.\nnslab: inside\nerr").stderr == b"Welcome.err"
     # With a terminal both streams are one, and lines end as there.
-    assert read(b"nslab: inside\r\nout\r\n", b"") == Answer(True, b"out\r\n", b"")
+    assert read(b"\r\nnslab: inside\r\nout\r\n", b"") == Answer(True, b"out\r\n", b"")
     # The second is the command's own.
-    assert read(b"", b"nslab: inside\nnslab: inside\n").stderr == b"nslab: inside\n"
+    assert read(b"", b"\nnslab: inside\n\nnslab: inside\n").stderr == b"\nnslab: inside\n"
     assert not read(b"out", b"").inside
+    assert not read(b"", b"nslab: inside of nothing\n").inside
 
 
 def test_a_sudo_that_repeats_what_it_refuses_is_not_inside():
     line = wrap("red", "true", "sudo -n")
     answer = read(b"", f"Sorry, user nobody is not allowed to execute '{line}' as root on web1.\n".encode())
     assert not answer.inside
+    # In one line, too, for a shell that ends a word where a line ends.
+    assert "\n" not in line
 
 
 def test_a_command_line_names_each_thing_once_and_quotes_it():
     line = wrap("red", "echo 'it is'; id", "doas -n -C '/etc/my rules'")
-    assert "exec doas -n -C '/etc/my rules' /bin/sh -c " in line
+    assert shlex.split(line)[-4:] == ["doas", "-n", "-C", "/etc/my rules"]
+    assert shlex.split(line).count("echo 'it is'; id") == 1
     assert wrap("/run/netns/red", "true", "sudo -n") == wrap("red", "true", "sudo -n")
 
 
@@ -55,6 +63,14 @@ def test_each_reason_is_told_in_one_line_with_what_to_do():
     assert why("nslab: missing:").endswith("there are none")
     many = why("nslab: missing: " + " ".join(f"ns{number:03}" for number in range(1000)))
     assert many.endswith("ns018, ns019 and 980 more")
+    assert why("nslab: of the host") == (
+        "namespace 'red' of web1 is the one in which the login is: tasks would run on the host itself; name another, or "
+        "connect without it"
+    )
+    assert (
+        why("nslab: elsewhere")
+        == "'ip netns exec red' of web1 did not lead into /run/netns/red: see which ip is run there"
+    )
     assert why("nslab: no ip") == "namespace 'red' of web1 can't be entered: ip is not there, install iproute2"
     assert why('setting the network namespace "red" failed: Invalid argument') == (
         "/run/netns/red of web1 is a file but no namespace: remove it, and make the namespace again"
