@@ -22,10 +22,10 @@ from ansible_collections.nslab.linux.plugins.module_utils._resources._nat_plan i
 from ansible_collections.nslab.linux.plugins.module_utils._resources._publish import shown_range
 from ansible_collections.nslab.linux.plugins.module_utils._resources._routing import TABLE_NAMES
 from ansible_collections.nslab.linux.plugins.module_utils._resources._wanted_route import WantedRoute
-from ansible_collections.nslab.linux.plugins.module_utils._values import HOST, IPInterface
+from ansible_collections.nslab.linux.plugins.module_utils._values import IPInterface
 from ansible_collections.nslab.linux.plugins.plugin_utils._picture import (
     BRIDGE,
-    HOST as HOST_KIND,
+    HOST,
     NAMESPACE,
     End,
     Nat,
@@ -66,15 +66,14 @@ def picture_of_definition(definition: object) -> Picture:
     return Picture(lab.name, tuple(nodes), wires)
 
 
-def lab_of(
-    definition: object, remembered: t.Mapping[tuple[str, str], t.Sequence[IPInterface]] | None = None, name: str = ""
-) -> Lab:
-    """The lab with its addresses; ``remembered`` are those that it has given already, ``name`` is for one that has none."""
+def lab_of(definition: object, remembered: t.Mapping[tuple[str, str], t.Sequence[IPInterface]] | None = None) -> Lab:
+    """The lab with its addresses; ``remembered`` are those that it has given already. Raises Problem with all that is wrong."""
     if not isinstance(definition, t.Mapping):
         raise Problem("a definition is a dict", "give what the module nslab.linux.lab takes as its definition")
-    if "plugin" in definition and isinstance(definition.get("lab"), t.Mapping):
-        definition = definition["lab"]  # a file of the inventory
-    lab, faults = read_lab("" if definition.get("name") else name, definition)
+    given: t.Mapping[str, t.Any] = definition
+    if "plugin" in given and isinstance(given.get("lab"), t.Mapping):
+        given = given["lab"]  # a file of the inventory
+    lab, faults = read_lab("", given)
     lab, more = addressed(lab, remembered or {})
     faults = (*faults, *more)
     faults = faults or judge(lab)
@@ -93,7 +92,7 @@ class DefinedScene:
             self.routers.setdefault(str(nat.nat.where), []).append(nat)
 
     def host(self) -> Node:
-        return Node(HOST_KEY, "host", HOST_KIND, nat=self.nat(HOST_KEY))
+        return Node(HOST_KEY, "host", HOST, nat=self.nat(HOST_KEY))
 
     def namespace(self, namespace: LabNamespace) -> Node:
         routes = [each.route for each in namespace.routes]
@@ -148,7 +147,7 @@ class DefinedScene:
                 # Which one that is tells the host; a namespace has only what the lab gives it.
                 unnamed = name in (AUTO, ANY)
                 way = (where, "" if unnamed else name)
-                if way in told or way in own or (unnamed and each.nat.where != HOST):
+                if way in told or way in own or (unnamed and where != HOST_KEY):
                     continue
                 told.add(way)
                 yield Wire((End(*way), End(OUTSIDE_KEY)), cable=False)

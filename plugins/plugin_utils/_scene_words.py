@@ -48,9 +48,7 @@ def route_text(
 ) -> str:
     """A route as ip-route(8) writes it; ``hops`` are gateways and links."""
     words = [dst] if kind == "unicast" else [kind, dst]
-    ways = [
-        " ".join([*(["via", via] if via else []), *(["dev", dev] if dev and not via else [])]) for via, dev in hops
-    ]
+    ways = [" ".join([*(["via", via] if via else []), *(["dev", dev] if dev and not via else [])]) for via, dev in hops]
     words += [", ".join(way for way in ways if way)] if any(ways) and kind == "unicast" else []
     words += [f"metric {metric}"] if metric not in (0, 1024) else []
     words += [f"table {table}"] if table != "main" else []

@@ -15,6 +15,10 @@ import yaml
 from support import runner
 from support.host import YAML_LOADER, Host, assert_same
 
+from ansible_collections.nslab.linux.plugins.plugin_utils._picture import Picture
+from ansible_collections.nslab.linux.plugins.plugin_utils._scene_defined import picture_of_definition
+from ansible_collections.nslab.linux.plugins.plugin_utils._scene_seen import picture_of_seen
+
 LABS = Path(__file__).parents[2] / "examples" / "labs"
 NAMES = sorted(path.stem for path in LABS.glob("*.yml") if path.stem != "make")
 
@@ -36,6 +40,20 @@ def probed(probes: list[dict[str, Any]]) -> None:
     assert len(result["probes"]) == len(probes)
 
 
+def assert_drawn_as_defined(definition: dict[str, Any]) -> None:
+    """The picture of what is there is that of the definition, and nothing stands out in it."""
+    seen = picture_of_seen(dict(runner.run("lab_info", {})), definition)
+    assert shape(seen) == shape(picture_of_definition(definition))
+    ends = [end for wire in seen.wires for end in wire.ends]
+    assert [mark for each in (seen, *seen.nodes, *seen.wires, *ends) for mark in each.marks] == []
+
+
+def shape(picture: Picture) -> tuple[object, ...]:
+    nodes = {(each.key, each.kind, each.inside, each.name) for each in picture.nodes}
+    wires = [sorted((end.node, end.interface, end.addresses) for end in wire.ends) for wire in picture.wires]
+    return nodes, sorted(wires)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_everybody_reaches_everybody(name: str, host: Host) -> None:
     definition = yaml.load((LABS / f"{name}.yml").read_text(), Loader=YAML_LOADER)
@@ -47,6 +65,7 @@ def test_everybody_reaches_everybody(name: str, host: Host) -> None:
     assert made.operations
     again = apply(definition)
     assert not again.operations
+    assert_drawn_as_defined(definition)
     namespaces = made["lab"]["namespaces"]
     # The hosts of the lab; what is between them passes on, and is on the way of every probe.
     hosts = {
