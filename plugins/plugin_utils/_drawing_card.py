@@ -1,0 +1,209 @@
+# SPDX-FileCopyrightText: nslab contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One node as a card: its name, what is said of it, and a row for each interface, at whose side its wire ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import Box, Item, Piece, Sign, Text, pieces_width
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_text import said, shorten, unique
+from ansible_collections.nslab.linux.plugins.plugin_utils._picture import (
+    BRIDGE,
+    DOWN,
+    HOST,
+    NAMESPACE,
+    OUTSIDE,
+    End,
+    Mark,
+    Node,
+    Picture,
+    Wire,
+)
+
+PAD = 12.0
+BETWEEN = 26.0  # between the interfaces at the left and those at the right
+HEAD = 28.0
+ROW = 17.0
+SIGN = 16.0  # what a sign takes of a row
+BADGE = 34.0
+FOOT = 5.0
+_ADDRESSES = 4
+_PUBLISHED = 6
+_LONGEST = 44
+_LONGEST_NAME = 30
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    pieces: tuple[Piece, ...] = ()
+    sign: str = ""
+    badge: bool = False
+
+    @property
+    def width(self) -> float:
+        return pieces_width(self.pieces) + (SIGN if self.sign else 0) + (BADGE if self.badge else 0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Port:
+    """One end of a wire, at the side of a card. The wire ends at the height of the first of its rows."""
+
+    wire: int
+    end: int
+    rows: tuple[Row, ...]
+    state: str
+
+    @property
+    def height(self) -> float:
+        return ROW * len(self.rows)
+
+
+def state_of(wire: Wire, end: End) -> str:
+    """``off``, ``up``, or ``plain`` where nothing is known, or there is nothing to be up."""
+    if end.up is False or any(mark.kind == DOWN for mark in end.marks):
+        return "off"
+    return "up" if end.up and wire.cable else "plain"
+
+
+def marks_of(wire: Wire, end: End) -> tuple[Mark, ...]:
+    """The marks of one end, and that it is down, if no other says so."""
+    marks = end.marks
+    if end.up is False and not any(mark.kind == DOWN for mark in (*marks, *wire.marks)):
+        marks += (Mark(DOWN, ""),)
+    return unique(marks)
+
+
+def kinds_of(wire: Wire) -> tuple[str, ...]:
+    marks = (*wire.marks, *marks_of(wire, wire.ends[0]), *marks_of(wire, wire.ends[1]))
+    return tuple(dict.fromkeys(mark.kind for mark in marks))
+
+
+def speaker_of(wire: Wire, kinds: t.Mapping[str, str]) -> int:
+    """The end at which the marks of the wire are written: a bridge has many ports, and little room."""
+    return 1 if kinds.get(wire.ends[0].node) == BRIDGE and kinds.get(wire.ends[1].node) != BRIDGE else 0
+
+
+def mark_row(mark: Mark, where: str = "") -> Row:
+    text = said(mark)
+    if where and where not in text:
+        text = f"{where}: {text}"
+    return Row((Piece(shorten(text, _LONGEST), "mark"),), sign=mark.kind)
+
+
+def port(index: int, end: int, wire: Wire, marks: t.Sequence[Row], prefix: str = "", mirrored: bool = False) -> Port:
+    """``mirrored`` for one at the right of its card: there the interface stands last, next to the wire."""
+    this = wire.ends[end]
+    interface = [Piece(shorten(prefix + this.interface, 24), "interface")] if this.interface or prefix else []
+    addresses = [Piece(shorten(address, _LONGEST), "address") for address in this.addresses[:_ADDRESSES]]
+    rest = len(this.addresses) - _ADDRESSES
+    if rest > 0:
+        addresses.append(Piece(f"and {rest} more", "word"))
+    first = interface + addresses[:1]
+    if len(first) == 2:
+        first = (
+            [first[1], Piece("  ", "address"), first[0]] if mirrored else [first[0], Piece("  ", "address"), first[1]]
+        )
+    rows = [Row(tuple(first)), *(Row((address,)) for address in addresses[1:]), *marks]
+    return Port(index, end, tuple(rows), state_of(wire, this))
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    index: int
+    node: Node
+    head: tuple[Row, ...]
+    left: tuple[Port, ...] = ()
+    right: tuple[Port, ...] = ()
+
+    @property
+    def width(self) -> float:
+        """The least that it needs."""
+        head = max(row.width for row in self.head)
+        sides = [max((row.width for one in side for row in one.rows), default=0) for side in (self.left, self.right)]
+        between = BETWEEN if all(sides) else 0
+        icon = 20 if self.node.kind != NAMESPACE else 0
+        return max(head + icon, sum(sides) + between, 56) + 2 * PAD
+
+    @property
+    def height(self) -> float:
+        rows = ROW * (len(self.head) - 1) + max(sum(one.height for one in side) for side in (self.left, self.right))
+        return HEAD + rows + (FOOT if rows else 2)
+
+    def ports(self) -> t.Iterator[tuple[Port, bool, float]]:
+        """Each with whether it is at the right, and its height below the top of the card."""
+        for side in (self.left, self.right):
+            y = HEAD + ROW * (len(self.head) - 1) + ROW / 2
+            for one in side:
+                yield one, side is self.right, y
+                y += one.height
+
+    def drawn(self, width: float, height: float | None = None) -> list[Item]:
+        """At the origin, and larger than it needs to be if so told. The signs of its ports come with the wires."""
+        kinds = tuple(mark.kind for mark in self.node.marks)
+        items: list[Item] = [Box(0, 0, width, self.height if height is None else height, self.node.kind, kinds)]
+        inner = PAD
+        if self.node.kind != NAMESPACE:
+            items.append(Sign(PAD + 6, HEAD / 2 + 1, self.node.kind))
+            inner += 20
+        name, kind = self.head[0].pieces[0], self.head[0].pieces[1:]
+        items.append(Text(inner, HEAD / 2 + 1, (name,)))
+        if kind:
+            items.append(Text(width - PAD, HEAD / 2 + 1, kind[-1:], end=True))
+        for number, row in enumerate(self.head[1:]):
+            items += _row(row, PAD, HEAD + ROW * (number + 0.5) - 1, end=False)
+        for one, at_right, y in self.ports():
+            for number, row in enumerate(one.rows):
+                items += _row(row, width - PAD if at_right else PAD, y + ROW * number, end=at_right)
+        return items
+
+
+def _row(row: Row, x: float, y: float, end: bool) -> list[Item]:
+    items: list[Item] = []
+    inward = -1 if end else 1
+    if row.sign:
+        items.append(Sign(x + 6 * inward, y, row.sign))
+        x += SIGN * inward
+    if row.badge:
+        items += [Box(x, y - 7, BADGE - 6, 14, "badge"), Text(x + 3.5, y, (Piece("NAT", "badge"),))]
+        x += BADGE
+    if row.pieces:
+        items.append(Text(x, y, row.pieces, end=end))
+    return items
+
+
+def head_of(node: Node, told: t.Iterable[Row] = ()) -> tuple[Row, ...]:
+    """The rows above the interfaces. The first has the name and, but for a namespace, what it is."""
+    name = Piece(shorten(node.name, _LONGEST_NAME), "name")
+    first = [name]
+    if node.kind in (BRIDGE, HOST, OUTSIDE) and node.kind not in node.name.lower():
+        first += [Piece("    ", "name"), Piece(node.kind, "kind")]
+    rows = [Row(tuple(first))]
+    rows += [Row((Piece(shorten(line, _LONGEST), "address"),)) for line in node.lines]
+    for nat in node.nat:
+        rows.append(Row((Piece(shorten(nat.text, _LONGEST), "word"),), badge=True))
+        rows += [Row((Piece(shorten(line, _LONGEST), "address"),)) for line in nat.publish[:_PUBLISHED]]
+        if len(nat.publish) > _PUBLISHED:
+            rows.append(Row((Piece(f"and {len(nat.publish) - _PUBLISHED} more ports", "word"),)))
+    rows += [mark_row(mark) for mark in unique(node.marks)]
+    return (*rows, *told)
+
+
+def title_of_node(node: Node) -> str:
+    lines = [f"{node.kind} {node.name}" if node.kind != node.name else node.name, *node.lines, *node.details]
+    for nat in node.nat:
+        lines += [f"NAT: {nat.text}", *nat.publish]
+    return "\n".join([*lines, *(said(mark) for mark in node.marks)])
+
+
+def title_of_wire(picture: Picture, wire: Wire) -> str:
+    names = {node.key: node.name for node in picture.nodes}
+    lines = []
+    for end in wire.ends:
+        words = [names.get(end.node, end.node), end.interface, *end.addresses]
+        words.append(f"mtu {end.mtu}" if end.mtu is not None else "")
+        words.append({True: "up", False: "down"}.get(end.up, "") if end.up is not None else "")
+        lines.append(" ".join(word for word in words if word))
+    marks = unique((*wire.marks, *wire.ends[0].marks, *wire.ends[1].marks))
+    return "\n".join([*lines, *(said(mark) for mark in marks)])
