@@ -136,21 +136,26 @@ def require_pyroute2(module: AnsibleModule) -> None:
 
 
 def _pyroute2_version() -> str:
-    """Read from the file in which every version since 0.5 has it, as an import takes longer than most tasks.
+    """Read from files, as an import takes longer than most tasks.
+
+    Every version since 0.5 has it in config/version.py. Debian 12 leaves that file out, and then even pyroute2 itself says
+    "unknown"; there it is in the name of the directory that tells what is installed.
 
     :raises ImportError: there is no pyroute2.
     """
     spec = importlib.util.find_spec("pyroute2")
     if spec is None:
         raise ImportError("pyroute2")
-    path = os.path.join(os.path.dirname(spec.origin or ""), "config", "version.py")
-    try:
-        with open(path, encoding="utf-8") as file:
-            found = re.match(r"__version__ = ['\"]([^'\"]+)['\"]", file.read())
-    except OSError:
-        found = None
-    if found is not None:
-        return found.group(1)
+    package = os.path.dirname(spec.origin or "")
+    found = []
+    with contextlib.suppress(OSError), open(os.path.join(package, "config", "version.py"), encoding="utf-8") as file:
+        found = re.findall(r"\A__version__ = ['\"]([^'\"]+)['\"]", file.read())
+    if not found:
+        with contextlib.suppress(OSError):
+            beside = "\n".join(os.listdir(os.path.dirname(package)))
+            found = re.findall(r"^pyroute2-([0-9.]*[0-9])(?=[-.]).*\.(?:dist|egg)-info$", beside, re.MULTILINE)
+    if found:
+        return str(found[0])
     import pyroute2
 
     return str(getattr(pyroute2, "__version__", "0"))
