@@ -113,7 +113,7 @@ class _Comparison:
             self.marks.node(key, MISSING, f"bridge {wanted.name} is missing{what}")
             return False
         for kind, text in self._differences(found, wanted.addresses, wanted.purge, wanted.mtu, wanted.mac):
-            self.marks.node(key, kind, text)
+            self.marks.node(key, CHANGED if kind in (MISSING, EXTRA) else kind, text)  # the bridge is there
         if wanted.up is False and found.up:
             self.marks.node(key, CHANGED, f"{wanted.name} is up, declared down")
         for name, value in wanted.options:
@@ -126,7 +126,7 @@ class _Comparison:
                 self.marks.node(key, CHANGED, f"{name} {_plain(so)}, declared {_plain(declared)}")
         for port in wanted.ports or ():
             if port not in (found.ports or ()):
-                self.marks.node(key, MISSING, f"port {port} is not plugged in")
+                self.marks.node(key, CHANGED, f"port {port} is not plugged in")
         return True
 
     def _differences(
@@ -229,7 +229,7 @@ class _Comparison:
                     self.marks.node(bridge_key(where, name), EXTRA, f"bridge {name} is not declared")
             elif link.place not in {place_of(end.end) for each in self.lab.links for end in each.ends}:
                 key = where if master is None else bridge_key(where, master.name)
-                self.marks.node(key, EXTRA, f"{name} ({link.kind or 'physical'}) is not declared")
+                self.marks.node(key, CHANGED, f"{name} ({link.kind or 'physical'}) is not declared")
 
 
 def _plain(value: object) -> str:

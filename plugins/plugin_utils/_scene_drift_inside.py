@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: nslab contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How what was seen inside a namespace differs from what a lab declares of it: routes, switches, resolver, rule sets."""
+"""How what was seen inside a namespace differs from what a lab declares of it: routes, switches, resolver, rule sets.
+
+Whatever it is, the namespace is there and changed.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from ansible_collections.nslab.linux.plugins.module_utils._resources._nat_plan i
 from ansible_collections.nslab.linux.plugins.module_utils._resources._publish import shown_range
 from ansible_collections.nslab.linux.plugins.module_utils._resources._routing import SCOPE_NAMES, TABLE_NAMES
 from ansible_collections.nslab.linux.plugins.module_utils._world import NamespaceState, Nexthop, Route
-from ansible_collections.nslab.linux.plugins.plugin_utils._picture import CHANGED, EXTRA, MISSING
+from ansible_collections.nslab.linux.plugins.plugin_utils._picture import CHANGED
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_defined import wanted_route_text
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_marks import Marks
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_sight import Given, SeenNamespace, default_devs
@@ -42,14 +45,14 @@ def _routes(namespace: LabNamespace, seen: SeenNamespace, marks: Marks) -> None:
         found = wanted.find(state)
         identities.add((wanted.dst, wanted.table, wanted.metric, 0))
         if found is None:
-            marks.node(namespace.name, MISSING, f"route {wanted_route_text(wanted)} is missing")
+            marks.node(namespace.name, CHANGED, f"route {wanted_route_text(wanted)} is missing")
         elif not (wanted.leads_as(found) and wanted.says_as(found)):
             text = f"route {_text(found)}, declared {wanted_route_text(wanted)}"
             same = _text(found) == wanted_route_text(wanted)
             marks.node(namespace.name, CHANGED, f"{text}, with other options" if same else text)
     for given, route in zip(seen.routes, state.routes):
         if given["protocol"] in _BY_HAND and given["table"] == "main" and route.identity not in identities:
-            marks.node(namespace.name, EXTRA, f"route {_text(route)} is not declared")
+            marks.node(namespace.name, CHANGED, f"route {_text(route)} is not declared")
 
 
 def seen_route(given: Given) -> Route:
@@ -106,7 +109,7 @@ def _resolver(lab: Lab, namespace: LabNamespace, seen: SeenNamespace, marks: Mar
     if resolv is not None:
         wishes = {"nameservers": resolv.nameservers, "search": resolv.search, "options": resolv.options}
         if told.get("nameservers") is None:
-            marks.node(namespace.name, MISSING, f"/etc/netns/{namespace.name}/resolv.conf is missing")
+            marks.node(namespace.name, CHANGED, f"/etc/netns/{namespace.name}/resolv.conf is missing")
             wishes = {}
         for what, wanted in wishes.items():
             found = list(told.get(what) or ())
@@ -118,7 +121,7 @@ def _resolver(lab: Lab, namespace: LabNamespace, seen: SeenNamespace, marks: Mar
     if not lab.hosts and namespace.hosts is None:
         return
     if told.get("hosts") is None:
-        marks.node(namespace.name, MISSING, f"/etc/netns/{namespace.name}/hosts is missing")
+        marks.node(namespace.name, CHANGED, f"/etc/netns/{namespace.name}/hosts is missing")
         return
     expected = {**(host_entries(lab) if lab.hosts else {}), **dict(namespace.hosts or ())}
     known = {name: set(addresses) for name, addresses in told["hosts"].items()}
@@ -135,14 +138,14 @@ def compare_nat(wishes: t.Sequence[Nat], seen: SeenNamespace, key: str, own: boo
     for wanted in wishes:
         found = seen.nat.get(wanted.name)
         if found is None:
-            marks.node(key, MISSING, f"NAT rule set {wanted.name} is missing")
+            marks.node(key, CHANGED, f"NAT rule set {wanted.name} is missing")
             continue
         for what, is_so, declared in _differences(wanted, found, seen):
             marks.node(key, CHANGED, f"NAT {what} {is_so or 'none'}, declared {declared or 'none'}")
         _forwarding(wanted, found, seen, key, marks)
     if own:
         for name in seen.nat.keys() - {wanted.name for wanted in wishes}:
-            marks.node(key, EXTRA, f"NAT rule set {name} is not declared")
+            marks.node(key, CHANGED, f"NAT rule set {name} is not declared")
 
 
 def _differences(wanted: Nat, found: Given, seen: SeenNamespace) -> t.Iterator[tuple[str, str, str]]:

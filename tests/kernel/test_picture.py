@@ -41,7 +41,7 @@ LAB: dict[str, Any] = {
 }  # fmt: skip
 UPLINK = "ip link add out0 type bridge; ip addr add 192.0.2.1/24 dev out0; ip link set dev out0 up"
 
-LOST_WEB = {"missing: route default via 10.1.0.1 is missing"}
+LOST_WEB = {"changed: route default via 10.1.0.1 is missing"}
 # What a hand does, what stands out then, and what takes back what a run of the lab does not.
 BY_HAND: list[tuple[str, set[str], str]] = [
     ("ip -n web link set dev eth0 down", {"down: web:eth0 is down", "missing: fd01::2/64 is missing on eth0", *LOST_WEB}, ""),
@@ -49,7 +49,7 @@ BY_HAND: list[tuple[str, set[str], str]] = [
     ("ip link set dev br0 mtu 1300", {"mtu: bridge host:br0 has mtu 1300, its ports have 1500"}, "ip link set dev br0 mtu 1500"),
     ("ip link set dev cache0 mtu 1300", {"mtu: cache:eth0 has mtu 1500, host:cache0 has 1300", "mtu: host:cache0 has mtu 1300, bridge br0 has 1500"},
      "ip link set dev cache0 mtu 1500"),
-    ("ip link set dev br0 down", {"down: bridge host:br0 is down", "missing: fd01::1/64 is missing on br0"}, ""),
+    ("ip link set dev br0 down", {"down: bridge host:br0 is down", "changed: fd01::1/64 is missing on br0"}, ""),
     ("ip -n db link set dev lo down", {"down: lo is down"}, ""),
     ("ip link set dev db0 up", {"changed: db0 is up, declared down"}, ""),
     ("ip -n web link set dev eth1 address 52:54:00:12:34:02", {"changed: eth1 has mac 52:54:00:12:34:02, declared 52:54:00:12:34:01"}, ""),
@@ -59,17 +59,17 @@ BY_HAND: list[tuple[str, set[str], str]] = [
     ("ip -n web route del default", LOST_WEB, ""),
     ("ip -n web route change 10.9.0.0/16 via 10.1.0.3 metric 5",
      {"changed: route 10.9.0.0/16 via 10.1.0.3 metric 5, declared 10.9.0.0/16 via 10.2.0.2 metric 5"}, ""),
-    ("ip -n web route add unreachable 10.7.0.0/16", {"extra: route unreachable 10.7.0.0/16 is not declared"}, "ip -n web route del unreachable 10.7.0.0/16"),
+    ("ip -n web route add unreachable 10.7.0.0/16", {"changed: route unreachable 10.7.0.0/16 is not declared"}, "ip -n web route del unreachable 10.7.0.0/16"),
     ("ip netns exec web sysctl -qw net.ipv4.ip_forward=0", {"changed: net/ipv4/ip_forward is 0, declared 1"}, ""),
     ("sysctl -qw net.ipv4.conf.br0.forwarding=0", {"changed: net/ipv4/conf/br0/forwarding is 0: NAT lets nothing pass from there"}, ""),
-    ("nft delete table inet nslab", {"missing: NAT rule set lab_two_tier is missing"}, ""),
+    ("nft delete table inet nslab", {"changed: NAT rule set lab_two_tier is missing"}, ""),
     ("nft flush map inet nslab publish4", {"changed: NAT publish none, declared tcp 8080 to 10.1.0.2:80"}, ""),
     ("nft flush chain inet nslab post_lab_two_tier", {"changed: NAT uplink none, declared out0", "changed: NAT sources none, declared 10.1.0.0/24"}, ""),
     ("printf 'nameserver 192.0.2.54\\n' >/etc/netns/web/resolv.conf",
      {"changed: nameservers 192.0.2.54, declared 192.0.2.53", "changed: search none, declared example.com"}, ""),
-    ("rm /etc/netns/web/resolv.conf", {"missing: /etc/netns/web/resolv.conf is missing"}, ""),
+    ("rm /etc/netns/web/resolv.conf", {"changed: /etc/netns/web/resolv.conf is missing"}, ""),
     ("sed -i /cache/d /etc/netns/db/hosts", {"changed: cache in /etc/netns/db/hosts, declared otherwise"}, ""),
-    ("rm /etc/netns/db/hosts", {"missing: /etc/netns/db/hosts is missing"}, ""),
+    ("rm /etc/netns/db/hosts", {"changed: /etc/netns/db/hosts is missing"}, ""),
     ("ip link set dev cache0 nomaster", {"changed: cache0 is in no bridge, declared in br0"}, ""),
     ("ip link set dev br0 type bridge ageing_time 3000", {"changed: ageing_time 30, declared 60"}, ""),
     ("ip -n cache link set dev eth0 down; ip -n cache link set dev eth0 name eth9",
@@ -79,7 +79,7 @@ BY_HAND: list[tuple[str, set[str], str]] = [
     ("ip -n db link del br1", {"missing: bridge br1 is missing"}, ""),
     ("ip netns del cache; sleep 0.1", {"missing: namespace cache is missing", "missing: link cache:eth0 - host:cache0 is missing"}, ""),
     ("umount /run/netns/cache", {"unread: namespace cache could not be read"}, "rm /run/netns/cache; ip link del cache0 2>/dev/null || true"),
-    ("ip -n db link add v7 link eth0 type macvlan", {"extra: v7 (macvlan) is not declared", "down: db:v7 is down"}, "ip -n db link del v7"),
+    ("ip -n db link add v7 link eth0 type macvlan", {"changed: v7 (macvlan) is not declared", "down: db:v7 is down"}, "ip -n db link del v7"),
     ("ip -n db link add br9 up type bridge", {"extra: bridge br9 is not declared"}, "ip -n db link del br9"),
     ("ip netns add guest; ip link add g0 up master br0 type veth peer name eth0 netns guest; ip -n guest link set dev eth0 up",
      {"extra: link guest:eth0 - host:g0 is not declared"}, "ip link del g0; ip netns del guest"),
