@@ -128,7 +128,7 @@ def require_pyroute2(module: AnsibleModule) -> None:
         version = _pyroute2_version()
     except ImportError:
         message = missing_required_lib("pyroute2 >= 0.7.2", reason="to speak with the kernel")
-        module.fail_json(msg=f"{message} It is {PACKAGES}.")
+        module.fail_json(msg=f"{message.rstrip('.')}. It is {PACKAGES}.")
     else:
         numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
         if numbers < PYROUTE2:

@@ -236,6 +236,21 @@ def test_where_the_lock_should_be_is_something_else(host: Host) -> None:
         host.sh("rm /run/nslab")
 
 
+@pytest.mark.once
+def test_a_full_disk_under_run_is_told_before_anything_is_made(host: Host) -> None:
+    host.sh("mkdir /run/nslab; mount -t tmpfs -o size=4k tmpfs /run/nslab; echo full >/run/nslab/filler")
+    result = runner.run("netns", {"name": ["red"]})
+    assert_one_line(result)
+    assert result["msg"] == (
+        "/run/nslab/lock can't be written: No space left on device: make room in the file system of /run (df /run), and run the "
+        "task again; nothing was changed"
+    )
+    assert host.namespaces() == []
+    host.sh("rm /run/nslab/filler")
+    host.changed("netns", name=["red"], faulty=False)
+    host.sh("umount /run/nslab; rmdir /run/nslab")
+
+
 # Large tasks
 
 

@@ -13,6 +13,7 @@ import stat
 import tempfile
 import typing as t
 
+from .._errors import Problem
 from .._values import ETC_NETNS, LASTING_RECORDS, RECORDS
 from .._world import DirectoryState, FileState
 from ._namespaces import NS_GET_NSTYPE
@@ -140,7 +141,7 @@ def locked(create: bool) -> t.Iterator[None]:
         if create:
             if os.read(handle, 1):
                 _clear_up()
-            os.pwrite(handle, b"held\n", 0)
+            _hold(handle)
         yield
     finally:
         if create:
@@ -150,6 +151,18 @@ def locked(create: bool) -> t.Iterator[None]:
             with contextlib.suppress(OSError):  # the next run may have made its own lock by now
                 os.rmdir(RECORDS)
         os.close(handle)
+
+
+def _hold(handle: int) -> None:
+    """Here it shows whether there is room for records at all, before anything is looked at or made."""
+    try:
+        os.pwrite(handle, b"held\n", 0)
+    except OSError as error:
+        place = os.path.dirname(RECORDS)
+        raise Problem(
+            f"{LOCK} can't be written: {error.strerror}",
+            f"make room in the file system of {place} (df {place}), and run the task again; nothing was changed",
+        ) from error
 
 
 def _take(create: bool) -> int | None:
