@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_text import width_of
 
-Point = t.Tuple[float, float]
+Point = tuple[float, float]
 
 
 @dataclasses.dataclass(frozen=True)

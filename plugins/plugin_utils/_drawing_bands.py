@@ -21,10 +21,10 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import (
     title_of_wire,
 )
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_graph import Graph
-from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_order import Layers
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_order import Layers, opened
 
-RATIO = 1.6  # of width to height, that of most screens
-_ROWS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25)
+RATIO = 1.25  # of width to height: one scrolls down more readily than aside
+_ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 25, 30, 40)
 _GAP = 22.0  # between blocks in a column
 _BAND = 44.0
 _TRACK = 9.0
@@ -33,8 +33,10 @@ _SIGNED = 26.0
 _CHANNEL = (66.0, 240.0)
 _PER_WIRE = 3.0
 # So many wires at the most between two bands.
-_TURNING = 4
+_TURNING = 40
 _SWEEPS = 6
+_FOLDS = 24
+_OPENED = 1.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Bands:
 
     def __init__(self, graph: Graph, layers: Layers, wires: t.Sequence[int], rows: int) -> None:
         self.graph = graph
-        self.layers = layers
+        self.layers = [list(layer) for layer in layers]
         self.wires = wires
         self.rows = rows
         self.column = {one: number for number, layer in enumerate(layers) for one in layer}
@@ -66,7 +68,7 @@ class Bands:
         for wire in wires:
             for end in (0, 1):
                 self.ends_at[self._cluster((wire, end))].append((wire, end))
-        self.blocks = self._blocks()
+        self.blocks = self._blocks(drawn=False)
         self.crossing = [0] * len(layers)  # the wires between a column and the next
         self.staying: list[list[int]] = [[] for _layer in layers]
         for wire in wires:
@@ -96,10 +98,12 @@ class Bands:
 
     def size(self) -> tuple[float, float]:
         """About what it will take."""
-        ranges = self._ranges()
-        widths = [sum(self.widths[n] + self.channels[n] for n in band) for band in ranges]
-        heights = [max(self.heights[n] for n in band) for band in ranges]
-        return max(widths), sum(heights) + _BAND * (len(heights) - 1)
+        left = self._columns()
+        right = max(x + width for x, width in zip(left, self.widths))
+        heights = [max(self.heights[n] for n in band) for band in self._ranges()]
+        # Turning wires take room, and are not followed as easily.
+        turning = sum(self.crossing[start - 1] for start in self.starts[1:]) * _TRACK * 2
+        return right - min(left) + turning, sum(heights) + _BAND * (len(heights) - 1) * 2
 
     def _ranges(self) -> list[range]:
         return [range(start, end) for start, end in zip(self.starts, [*self.starts[1:], len(self.layers)])]
@@ -117,11 +121,11 @@ class Bands:
 
     # The sides of a block, and the order of its wires there.
 
-    def _blocks(self) -> dict[int, Block]:
+    def _blocks(self, drawn: bool) -> dict[int, Block]:
         found = {}
         for layer in self.layers:
             for one in layer:
-                builder = Builder(self.graph, self.graph.clusters[one], self._sides(one), self.rows)
+                builder = Builder(self.graph, self.graph.clusters[one], self._sides(one), self.rows, drawn)
                 found[one] = builder.block()
         return found
 
@@ -154,7 +158,7 @@ class Bands:
             if self._is_reversed(band[0]):
                 for column in band:
                     self.layers[column] = self.layers[column][::-1]
-        self.blocks = self._blocks()
+        self.blocks = self._blocks(drawn=True)
         left = self._columns()
         tops = self._tops()
         boxes: list[Group] = []
@@ -311,11 +315,9 @@ def _tracks(spans: t.Mapping[int, tuple[float, float]]) -> dict[int, int]:
     taken: list[list[tuple[float, float]]] = []
     found = {}
     for wire, (low, high) in sorted(spans.items(), key=lambda item: (item[1][1] - item[1][0], item[0])):
-        for track, others in enumerate(taken):
-            if not any(low < end and start < high for start, end in others):
-                break
-        else:
-            track = len(taken)
+        free = (n for n, others in enumerate(taken) if not any(low < end and start < high for start, end in others))
+        track = next(free, len(taken))
+        if track == len(taken):
             taken.append([])
         # The corners are round, and would touch.
         taken[track].append((low - _TRACK, high + _TRACK))
@@ -363,17 +365,20 @@ def _to_origin(boxes: list[Group], lines: list[Group]) -> Placed:
     )
 
 
-def arranged(graph: Graph, layers: Layers, wires: t.Sequence[int]) -> Placed:
-    """The way that fits best on a screen."""
+def arranged(graph: Graph, layers: Layers, wires: t.Sequence[int], may_open: bool) -> Placed:
+    """The way that fits best on a screen. What can be read from the left is read so, unless the other way is far better."""
     most = max((len(hung) for one in graph.clusters for hung in [*one.hung.values(), one.shared]), default=1)
-    best: tuple[float, int, int] | None = None
-    for rows in [rows for rows in _ROWS if rows <= max(most, 1)] or [1]:
-        bands = Bands(graph, [list(layer) for layer in layers], wires, rows)
-        for count in range(1, min(len(layers), 24) + 1):
-            bands.fold(count)
-            found = (score(*bands.size()), rows, count)
-            best = min(best, found) if best else found
-    _score, rows, count = best or (0.0, 1, 1)
-    bands = Bands(graph, [list(layer) for layer in layers], wires, rows)
+    pairs = [(graph.cluster_of[graph.ends[wire][0]], graph.cluster_of[graph.ends[wire][1]]) for wire in wires]
+    ways = [layers, opened(layers, pairs)] if may_open else [layers]
+    best: tuple[float, int, int, int] | None = None
+    for number, way in enumerate(ways):
+        for rows in [rows for rows in _ROWS if rows <= max(most, 1)]:
+            bands = Bands(graph, way, wires, rows)
+            for count in range(1, min(len(way), _FOLDS) + 1):
+                bands.fold(count)
+                found = (score(*bands.size()) * (_OPENED if number else 1), number, rows, count)
+                best = min(best, found) if best else found
+    _score, number, rows, count = best or (0.0, 0, 1, 1)
+    bands = Bands(graph, ways[number], wires, rows)
     bands.fold(count)
     return bands.placed()

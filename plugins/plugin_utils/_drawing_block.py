@@ -13,7 +13,7 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import (
     Port,
     Row,
     head_of,
-    mark_row,
+    mark_rows,
     marks_of,
     port,
     speaker_of,
@@ -27,7 +27,7 @@ INSET = 8.0  # around a bridge inside of its namespace
 _APART = 24.0
 
 # A wire and which of its ends, 0 or 1.
-WireEnd = t.Tuple[int, int]
+WireEnd = tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,13 +60,17 @@ class Sides:
 
 
 class Builder:
-    """Places a cluster; ``rows`` is how many of the cards that hang on something stand below each other."""
+    """Places a cluster; ``rows`` is how many of the cards that hang on something stand below each other.
 
-    def __init__(self, graph: Graph, cluster: Cluster, sides: Sides, rows: int) -> None:
+    Where only the size is asked for, nothing is ``drawn``.
+    """
+
+    def __init__(self, graph: Graph, cluster: Cluster, sides: Sides, rows: int, drawn: bool = True) -> None:
         self.graph = graph
         self.cluster = cluster
         self.sides = sides
         self.rows = rows
+        self.drawn = drawn
         self.boxes: list[Group] = []
         self.lines: list[Group] = []
         self.anchors: dict[WireEnd, Anchor] = {}
@@ -87,7 +91,7 @@ class Builder:
             self._place(card, 0, 0, width)
             return width, card.height + self._hang(grids, 0, card.height, card.height)
         below = self._card(cluster.bottom)
-        both = [*grids, grid_of(self.graph, cluster.top, cluster.shared, self.rows, cluster.bottom)]
+        both = [*grids, grid_of(self.graph, cluster.top, cluster.shared, self.rows, cluster.bottom, self.drawn)]
         under = self._grids(cluster.bottom)
         width = max(card.width, below.width, _abreast([*both, *under]))
         middle = max(grid.height for grid in [*both, *under]) + 2 * DROP
@@ -137,7 +141,7 @@ class Builder:
 
     def _grids(self, hub: int) -> list[Grid]:
         leaves = self.cluster.hung.get(hub, ())
-        return [grid_of(self.graph, hub, leaves, self.rows)] if leaves else []
+        return [grid_of(self.graph, hub, leaves, self.rows, drawn=self.drawn)] if leaves else []
 
     def _hang(self, grids: list[Grid], x: float, edge: float, y: float, lower: float | None = None) -> float:
         """Below ``y``; the trunks begin at ``edge``, those of the second bridge at ``lower``. Returns the height taken."""
@@ -169,7 +173,7 @@ class Builder:
         for wire, pair in enumerate(self.graph.ends):
             if wire in self.graph.absorbed and number in pair and self._kind(number) == BRIDGE:
                 marked = self.graph.picture.wires[wire]
-                told += [mark_row(mark) for mark in dict.fromkeys((*marked.marks, *_of_ends(marked)))]
+                told += mark_rows((*marked.marks, *_of_ends(marked)))
         head = head_of(self.graph.picture.nodes[number], told)
         if not ports:
             left = right = []
@@ -182,22 +186,23 @@ class Builder:
         wire = self.graph.picture.wires[end[0]]
         node = self.graph.ends[end[0]][end[1]]
         prefix = "" if node == number else f"{self.graph.picture.nodes[node].name} "
-        return port(end[0], end[1], wire, mark_rows(self.graph, end), prefix, mirrored=at_right)
+        return port(end[0], end[1], wire, _told_at(self.graph, end), prefix, mirrored=at_right)
 
     def _place(self, card: Card, x: float, y: float, width: float, height: float | None = None) -> None:
-        group = Group(tuple(card.drawn(width, height)), f"node-{card.index}", title_of_node(card.node))
-        self.boxes.append(group.moved(x, y))
+        if self.drawn:
+            group = Group(tuple(card.drawn(width, height)), f"node-{card.index}", title_of_node(card.node))
+            self.boxes.append(group.moved(x, y))
         for one, at_right, below in card.ports():
             self.anchors[one.wire, one.end] = Anchor(x + width if at_right else x, y + below, at_right, one.state)
 
 
-def mark_rows(graph: Graph, end: WireEnd) -> list[Row]:
+def _told_at(graph: Graph, end: WireEnd) -> list[Row]:
     """What is to be read at one end of a wire: the marks of the end, and at one of the two those of the wire."""
     wire = graph.picture.wires[end[0]]
     marks = marks_of(wire, wire.ends[end[1]])
     if speaker_of(wire, graph.kinds) == end[1]:
         marks += tuple(mark for mark in wire.marks if mark not in marks)
-    return [mark_row(mark) for mark in marks]
+    return mark_rows(marks)
 
 
 def _of_ends(wire: t.Any) -> tuple[t.Any, ...]:

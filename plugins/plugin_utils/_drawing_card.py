@@ -5,10 +5,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
-from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import Box, Item, Piece, Sign, Text, pieces_width
-from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_text import said, shorten, unique
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import (
+    STYLES,
+    Box,
+    Item,
+    Piece,
+    Sign,
+    Text,
+    pieces_width,
+)
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_text import fold, said, shorten, unique
 from ansible_collections.nslab.linux.plugins.plugin_utils._picture import (
     BRIDGE,
     DOWN,
@@ -28,10 +37,13 @@ HEAD = 28.0
 ROW = 17.0
 SIGN = 16.0  # what a sign takes of a row
 BADGE = 34.0
+CONTINUED = "continued"  # no sign, and the room for one
 FOOT = 5.0
 _ADDRESSES = 4
 _PUBLISHED = 6
 _LONGEST = 44
+_MARK_WIDTH = 200.0
+_MARK_LINES = 3
 _LONGEST_NAME = 30
 
 
@@ -85,11 +97,19 @@ def speaker_of(wire: Wire, kinds: t.Mapping[str, str]) -> int:
     return 1 if kinds.get(wire.ends[0].node) == BRIDGE and kinds.get(wire.ends[1].node) != BRIDGE else 0
 
 
-def mark_row(mark: Mark, where: str = "") -> Row:
-    text = said(mark)
-    if where and where not in text:
-        text = f"{where}: {text}"
-    return Row((Piece(shorten(text, _LONGEST), "mark"),), sign=mark.kind)
+def mark_rows(marks: t.Iterable[Mark], where: str = "") -> list[Row]:
+    """Each in as many rows as it takes, but for what is too long to be told here."""
+    rows = []
+    for mark in unique(marks):
+        text = said(mark)
+        if where and where not in text:
+            text = f"{where}: {text}"
+        lines = fold(text, _MARK_WIDTH, STYLES["mark"].size)
+        if len(lines) > _MARK_LINES:
+            lines = [*lines[: _MARK_LINES - 1], f"{lines[_MARK_LINES - 1]} …"]
+        for number, line in enumerate(lines):
+            rows.append(Row((Piece(line, "mark"),), sign=CONTINUED if number else mark.kind))
+    return rows
 
 
 def port(index: int, end: int, wire: Wire, marks: t.Sequence[Row], prefix: str = "", mirrored: bool = False) -> Port:
@@ -117,24 +137,35 @@ class Card:
     left: tuple[Port, ...] = ()
     right: tuple[Port, ...] = ()
 
-    @property
+    @functools.cached_property
     def width(self) -> float:
         """The least that it needs."""
         head = max(row.width for row in self.head)
         sides = [max((row.width for one in side for row in one.rows), default=0) for side in (self.left, self.right)]
         between = BETWEEN if all(sides) else 0
         icon = 20 if self.node.kind != NAMESPACE else 0
+        if self._is_beside:
+            below = max((row.width for row in self.head[1:]), default=0)
+            sides[0], between = max(sides[0], below), BETWEEN
         return max(head + icon, sum(sides) + between, 56) + 2 * PAD
 
     @property
+    def _is_beside(self) -> bool:
+        """Whether the interfaces at the right stand beside what is below the name: a bridge is a bar, and the lower the better."""
+        return self.node.kind == BRIDGE and not self.left
+
+    @functools.cached_property
     def height(self) -> float:
-        rows = ROW * (len(self.head) - 1) + max(sum(one.height for one in side) for side in (self.left, self.right))
+        above = ROW * (len(self.head) - 1)
+        sides = [sum(one.height for one in side) for side in (self.left, self.right)]
+        rows = max(above, *sides) if self._is_beside else above + max(sides)
         return HEAD + rows + (FOOT if rows else 2)
 
     def ports(self) -> t.Iterator[tuple[Port, bool, float]]:
         """Each with whether it is at the right, and its height below the top of the card."""
+        above = 0 if self._is_beside else ROW * (len(self.head) - 1)
         for side in (self.left, self.right):
-            y = HEAD + ROW * (len(self.head) - 1) + ROW / 2
+            y = HEAD + above + ROW / 2
             for one in side:
                 yield one, side is self.right, y
                 y += one.height
@@ -147,10 +178,11 @@ class Card:
         if self.node.kind != NAMESPACE:
             items.append(Sign(PAD + 6, HEAD / 2 + 1, self.node.kind))
             inner += 20
-        name, kind = self.head[0].pieces[0], self.head[0].pieces[1:]
-        items.append(Text(inner, HEAD / 2 + 1, (name,)))
+        words = self.head[0].pieces
+        kind = tuple(piece for piece in words if piece.style == "kind")
+        items.append(Text(inner, HEAD / 2 + 1, words[:-2] if kind else words))
         if kind:
-            items.append(Text(width - PAD, HEAD / 2 + 1, kind[-1:], end=True))
+            items.append(Text(width - PAD, HEAD / 2 + 1, kind, end=True))
         for number, row in enumerate(self.head[1:]):
             items += _row(row, PAD, HEAD + ROW * (number + 0.5) - 1, end=False)
         for one, at_right, y in self.ports():
@@ -163,7 +195,8 @@ def _row(row: Row, x: float, y: float, end: bool) -> list[Item]:
     items: list[Item] = []
     inward = -1 if end else 1
     if row.sign:
-        items.append(Sign(x + 6 * inward, y, row.sign))
+        if row.sign != CONTINUED:
+            items.append(Sign(x + 6 * inward, y, row.sign))
         x += SIGN * inward
     if row.badge:
         items += [Box(x, y - 7, BADGE - 6, 14, "badge"), Text(x + 3.5, y, (Piece("NAT", "badge"),))]
@@ -179,15 +212,17 @@ def head_of(node: Node, told: t.Iterable[Row] = ()) -> tuple[Row, ...]:
     first = [name]
     if node.kind in (BRIDGE, HOST, OUTSIDE) and node.kind not in node.name.lower():
         first += [Piece("    ", "name"), Piece(node.kind, "kind")]
-    rows = [Row(tuple(first))]
-    rows += [Row((Piece(shorten(line, _LONGEST), "address"),)) for line in node.lines]
+    lines = [Piece(shorten(line, _LONGEST), "address") for line in node.lines]
+    if node.kind == BRIDGE and len(lines) == 1:
+        first[1:1] = [Piece("    ", "address"), *lines]
+        lines = []
+    rows = [Row(tuple(first)), *(Row((line,)) for line in lines)]
     for nat in node.nat:
         rows.append(Row((Piece(shorten(nat.text, _LONGEST), "word"),), badge=True))
         rows += [Row((Piece(shorten(line, _LONGEST), "address"),)) for line in nat.publish[:_PUBLISHED]]
         if len(nat.publish) > _PUBLISHED:
             rows.append(Row((Piece(f"and {len(nat.publish) - _PUBLISHED} more ports", "word"),)))
-    rows += [mark_row(mark) for mark in unique(node.marks)]
-    return (*rows, *told)
+    return (*rows, *mark_rows(node.marks), *told)
 
 
 def title_of_node(node: Node) -> str:

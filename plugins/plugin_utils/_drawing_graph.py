@@ -20,7 +20,8 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._picture import (
 # are drawn together only where that many would make a tower.
 _HUNG_ON_BRIDGE = 2
 _HUNG_ON_OTHER = 7
-_SHARED = 4
+_SHARED_BY_BRIDGES = 4
+_SHARED_BY_OTHERS = 7
 _IN_HOST = 3
 
 
@@ -29,7 +30,7 @@ class Cluster:
     """Nodes (by their index) that are placed as one.
 
     ``nested`` are the bridges inside of ``top``, ``hung`` what has links to nothing but one of these. ``bottom`` is a
-    second bridge, and ``shared`` what is on both and nowhere else.
+    second one, and ``shared`` what is on both and nowhere else.
     """
 
     top: int
@@ -55,6 +56,8 @@ class Graph:
     clusters: tuple[Cluster, ...]
     cluster_of: tuple[int, ...]
     between: t.Mapping[tuple[int, int], tuple[int, ...]]
+    # What has been measured already: many ways of placing are tried.
+    memory: dict[t.Hashable, t.Any] = dataclasses.field(default_factory=dict)
 
     def wires_between(self, one: int, other: int) -> tuple[int, ...]:
         return self.between.get((min(one, other), max(one, other)), ())
@@ -152,14 +155,15 @@ def _hung(neighbours: t.Sequence[set[int]], free: set[int], bridges: set[int]) -
 def _shared(
     neighbours: t.Sequence[set[int]], free: set[int], bridges: set[int]
 ) -> dict[tuple[int, int], tuple[int, ...]]:
-    """For pairs of bridges what is on both, and nowhere else. No bridge is in two pairs."""
+    """For pairs of hubs what is linked to both, and to nothing else. No hub is in two pairs."""
     found: dict[tuple[int, int], list[int]] = {}
     for one in sorted(free - bridges):
-        if len(neighbours[one]) == 2 and neighbours[one] <= (free & bridges):
+        if len(neighbours[one]) == 2 and neighbours[one] <= free:
             top, bottom = sorted(neighbours[one])
             found.setdefault((top, bottom), []).append(one)
     chosen: dict[tuple[int, int], tuple[int, ...]] = {}
     for pair, members in sorted(found.items(), key=lambda item: (-len(item[1]), item[0])):
-        if len(members) >= _SHARED and not any(set(pair) & set(other) for other in chosen):
+        least = _SHARED_BY_BRIDGES if set(pair) <= bridges else _SHARED_BY_OTHERS
+        if len(members) >= least and not any(set(pair) & set(other) for other in chosen):
             chosen[pair] = tuple(members)
     return chosen

@@ -23,10 +23,9 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import (
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import (
     Card,
     Port,
-    Row,
     head_of,
     kinds_of,
-    mark_row,
+    mark_rows,
     marks_of,
     port,
     state_of,
@@ -74,11 +73,11 @@ class _Stubs:
     length: float
 
 
-def grid_of(graph: Graph, hub: int, hanging: t.Sequence[int], rows: int, second: int | None = None) -> Grid:
+def grid_of(
+    graph: Graph, hub: int, hanging: tuple[int, ...], rows: int, second: int | None = None, drawn: bool = True
+) -> Grid:
     """``second`` is another hub, which all that hangs here is linked to as well: its trunks are at the right."""
-    left = _stubs(graph, hub, hanging)
-    right = _stubs(graph, second, hanging) if second is not None else None
-    cards = [_card(graph, one, hub, second) for one in hanging]
+    left, right, cards = _measured(graph, hub, hanging, second)
     columns = -(-len(cards) // rows)
     rows = -(-len(cards) // columns)  # as even as can be
     card_width = max(card.width for card in cards)
@@ -86,6 +85,9 @@ def grid_of(graph: Graph, hub: int, hanging: t.Sequence[int], rows: int, second:
     pitch = card_x + card_width + (right.length + _TRUNK if right else 0) + _BESIDE
     heights = [max(card.height for card in cards[row::rows]) for row in range(rows)]
     tops = [sum(heights[:row]) + _BELOW * row for row in range(rows)]
+    width, height = pitch * columns - _BESIDE, tops[-1] + heights[-1]
+    if not drawn:
+        return Grid(width, height, (), (), ())
     boxes: list[Group] = []
     lines: list[Group] = []
     trunks = []
@@ -107,7 +109,20 @@ def grid_of(graph: Graph, hub: int, hanging: t.Sequence[int], rows: int, second:
         trunks.append(Trunk(hub, x + _TRUNK, on_left[0], on_left[-1]))
         if second is not None:
             trunks.append(Trunk(second, x + pitch - _BESIDE - _TRUNK, on_right[0], on_right[-1], True))
-    return Grid(pitch * columns - _BESIDE, tops[-1] + heights[-1], tuple(boxes), tuple(lines), tuple(trunks))
+    return Grid(width, height, tuple(boxes), tuple(lines), tuple(trunks))
+
+
+def _measured(
+    graph: Graph, hub: int, hanging: tuple[int, ...], second: int | None
+) -> tuple[_Stubs, _Stubs | None, list[Card]]:
+    """All that does not depend on how many stand below each other."""
+    found = graph.memory.get((hub, hanging, second))
+    if found is None:
+        right = _stubs(graph, second, hanging) if second is not None else None
+        found = _stubs(graph, hub, hanging), right, [_card(graph, one, hub, second) for one in hanging]
+        graph.memory[hub, hanging, second] = found
+    left, right, cards = found
+    return left, right, cards
 
 
 def _stubs(graph: Graph, hub: int, hanging: t.Sequence[int]) -> _Stubs:
@@ -141,12 +156,9 @@ def _port(graph: Graph, number: int, node: int, at_right: bool) -> Port:
     wire = graph.picture.wires[number]
     here = _end_at(graph, number, node)
     there = wire.ends[1 - here]
-    rows: list[Row] = [mark_row(mark) for mark in marks_of(wire, wire.ends[here])]
-    rows += [mark_row(mark) for mark in wire.marks if mark not in wire.ends[here].marks]
-    told = {row.pieces for row in rows}
-    rows += [
-        row for row in (mark_row(mark, there.interface) for mark in marks_of(wire, there)) if row.pieces not in told
-    ]
+    own = marks_of(wire, wire.ends[here])
+    own += tuple(mark for mark in wire.marks if mark not in own)
+    rows = mark_rows(own) + mark_rows([mark for mark in marks_of(wire, there) if mark not in own], there.interface)
     return port(number, here, wire, rows, mirrored=at_right)
 
 

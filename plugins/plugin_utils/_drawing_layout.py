@@ -18,7 +18,7 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import (
     pieces_width,
 )
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_bands import Placed, arranged, score
-from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_block import Builder, Sides
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import Card, head_of, title_of_node
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_graph import Graph, graph_of
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_order import components, layered
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_text import fold, said, shorten
@@ -28,6 +28,7 @@ MARGIN = 24.0
 _LEAST = 440.0  # the width that title and legend need
 _APART = 48.0
 _LINE = 18.0
+_BESIDE = 14.0
 
 # The legend: what is drawn, in this order, and what it means.
 _LEGEND = (
@@ -84,11 +85,16 @@ def _body(graph: Graph) -> Placed:
         place = {one: number for number, one in enumerate(members)}
         inner = [(place[one], place[other]) for one, other in edges if one in place]
         own = [wire for wire, (one, _other) in zip(wires, edges) if one in place]
-        layers = layered(len(members), inner, [place[one] for one in _first(graph, members)])
-        parts.append(arranged(graph, [[members[one] for one in layer] for layer in layers], own))
-    if alone:
-        parts.append(_alone(graph, alone))
-    return _packed(parts)
+        first = [place[one] for one in _first(graph, members)]
+        layers = [[members[one] for one in layer] for layer in layered(len(members), inner, first)]
+        parts.append(arranged(graph, layers, own, may_open=not first))
+    whole = _packed(parts)
+    if not alone:
+        return whole
+    lonely = _alone(graph, alone, whole.width)
+    down = whole.height + _APART if parts else 0
+    boxes = (*whole.boxes, *(group.moved(0, down) for group in lonely.boxes))
+    return Placed(max(whole.width, lonely.width), down + lonely.height, boxes, whole.lines)
 
 
 def _first(graph: Graph, members: t.Sequence[int]) -> list[int]:
@@ -100,22 +106,20 @@ def _first(graph: Graph, members: t.Sequence[int]) -> list[int]:
     return []
 
 
-def _alone(graph: Graph, members: t.Sequence[int]) -> Placed:
-    blocks = [Builder(graph, graph.clusters[one], Sides(), 1).block() for one in members]
-    width = max(block.width for block in blocks)
-    height = max(block.height for block in blocks)
-    columns = max(
-        range(1, len(blocks) + 1), key=lambda n: -score(n * (width + 14), -(-len(blocks) // n) * (height + 14))
-    )
+def _alone(graph: Graph, members: t.Sequence[int], beside: float) -> Placed:
+    """What has no link, in rows, as wide as what has some."""
+    nodes = [(graph.clusters[one].top, graph.picture.nodes[graph.clusters[one].top]) for one in members]
+    cards = [Card(number, node, head_of(node)) for number, node in nodes]
+    width, height = max(card.width for card in cards), max(card.height for card in cards)
+    across, down = width + _BESIDE, height + _BESIDE
+    counts = range(1, len(cards) + 1)
+    best = min(counts, key=lambda count: score(max(count * across, beside), -(-len(cards) // count) * down))
     boxes = []
-    for number, one in enumerate(members):
-        card = Builder(graph, graph.clusters[one], Sides(), 1)._card(graph.clusters[one].top)
-        x, y = number % columns * (width + 14), number // columns * (height + 14)
-        boxes.append(
-            Group(tuple(card.drawn(width, height)), f"node-{card.index}", blocks[number].boxes[0].title).moved(x, y)
-        )
-    rows = -(-len(blocks) // columns)
-    return Placed(columns * (width + 14) - 14, rows * (height + 14) - 14, tuple(boxes), ())
+    for place, card in enumerate(cards):
+        group = Group(tuple(card.drawn(width, height)), f"node-{card.index}", title_of_node(card.node))
+        boxes.append(group.moved(place % best * across, place // best * down))
+    rows = -(-len(cards) // best)
+    return Placed(best * across - _BESIDE, rows * down - _BESIDE, tuple(boxes), ())
 
 
 def _packed(parts: t.Sequence[Placed]) -> Placed:
@@ -163,7 +167,7 @@ def _heading(picture: Picture, width: float) -> list[Group]:
     if picture.name:
         items.append(Text(0, 9, (Piece(shorten(picture.name, 40), "title"),)))
         y = 24.0
-    what = f"{summary(picture)} {'as seen' if picture.observed else 'as declared'}"
+    what = f"{summary(picture)}, {'as seen' if picture.observed else 'as declared'}"
     items.append(Text(0, y + 8, (Piece(what, "word"),)))
     y += 12
     for mark in dict.fromkeys(picture.marks):

@@ -11,8 +11,8 @@ from __future__ import annotations
 import bisect
 import typing as t
 
-Edges = t.Sequence[t.Tuple[int, int]]
-Layers = t.List[t.List[int]]
+Edges = t.Sequence[tuple[int, int]]
+Layers = list[list[int]]
 
 _SWEEPS = 8
 _CENTRES = 4
@@ -45,6 +45,20 @@ def layered(count: int, edges: Edges, first: t.Sequence[int]) -> Layers:
         if _staying(halves, edges) * 1.2 < staying:
             return halves
     return best
+
+
+def opened(layers: Layers, edges: Edges) -> Layers:
+    """With half of what hangs together without the first column at the left of it, if there is anything to be shared out."""
+    behind = {one: number for number, one in enumerate(one for layer in layers[1:] for one in layer)}
+    inner = [(behind[one], behind[other]) for one, other in edges if one in behind and other in behind]
+    names = list(behind)
+    left: set[int] = set()
+    parts = components(len(behind), inner)
+    for part in parts[:-1]:
+        if 2 * len(left) + len(part) <= len(behind):
+            left.update(names[one] for one in part)
+    sides = [[[one for one in layer if (one in left) is side] for layer in layers[1:]] for side in (True, False)]
+    return [layer for layer in (*reversed(sides[0]), layers[0], *sides[1]) if layer]
 
 
 def _neighbours(count: int, edges: Edges) -> list[list[int]]:

@@ -14,18 +14,15 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._picture import Mark
 # DejaVu Sans Bold and DejaVu Sans Mono.
 _MONO = 0.61
 _SANS = {
-    width: letters
-    for width, letters in (
-        (0.37, "'ijl /IJ\\|,."),
-        (0.47, ":;-f!()[]"),
-        (0.53, 'tr_`"*'),
-        (0.62, "?zcs"),
-        (0.71, "LvxyakEFTeo$0123456789"),
-        (0.75, "hnu{}SYbdgpq"),
-        (0.79, "CPZBAKRVX"),
-        (0.88, "UGD#+<=>HN^~OQ&"),
-        (1.14, "w%@MmW"),
-    )
+    0.37: "'ijl /IJ\\|,.",
+    0.47: ":;-f!()[]",
+    0.53: 'tr_`"*',
+    0.62: "?zcs",
+    0.71: "LvxyakEFTeo$0123456789",
+    0.75: "hnu{}SYbdgpq",
+    0.79: "CPZBAKRVX",
+    0.88: "UGD#+<=>HN^~OQ&",
+    1.14: "w%@MmW",
 }
 _WIDTH = {letter: width for width, letters in _SANS.items() for letter in letters}
 
