@@ -83,9 +83,8 @@ notes:
     document and those of ansible-core, such as C(ansible_port), C(ansible_user), C(ansible_password),
     C(ansible_ssh_common_args), C(ansible_become) or C(ansible_python_interpreter); and C(ansible_host), which is the
     parent's name if it has none. Its groups and all its other variables are not. O(compose) can take over more.
-  - A connection variable of a parent that is a template is rendered when a task needs it, as the parent's
-    (C({{ hostvars['web1']['ansible_user'] }})), and a vaulted one stays vaulted, so that no password stands in what
-    C(ansible-inventory) prints.
+  - A connection variable of a parent that is a template, or vaulted, is looked up when a task needs it, as the parent's own
+    (C({{ hostvars['web1']['ansible_password'] }})). No password stands in what C(ansible-inventory) prints.
   - Expressions in O(compose), O(groups) and O(keyed_groups) know the host's own variables, and below them all those of its
     parent. The variables that C(host_vars) and C(group_vars) have of the namespace itself come later.
   - A host called like a group, like a host that is there already, or V(localhost) is refused. So two labs in one inventory

@@ -107,8 +107,8 @@ def way_inside(variables: Variables, templar: Rendering) -> str:
 def reached_by(name: str, variables: Variables, way: str, templar: Rendering) -> Variables:
     """What is taken over of the variables of the host `name`, for tasks in its namespaces to reach it as its own do.
 
-    A value that has to be rendered is so when it is used, as the host's: it may name variables which only the host has, or
-    ask for a secret, which is not to stand in the inventory in plain sight.
+    What is a template, or vaulted, is looked up when it is used, as the host's: it may name variables which only the host
+    has, and a secret is not to be asked for before it is needed, nor to stand in the inventory in plain sight.
     """
     known = {
         *_names_of("connection", way),
@@ -156,7 +156,7 @@ def definition_in(path: str) -> t.Any:
 
 
 def _as_of(name: str, key: str, value: t.Any, templar: Rendering) -> t.Any:
-    if not templar.is_template(value):
+    if isinstance(value, (int, float)) or (isinstance(value, str) and not templar.is_template(value)):
         return value
     return trust_as_template(f"{{{{ hostvars[{name!r}][{key!r}] }}}}")
 
