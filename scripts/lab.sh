@@ -60,8 +60,10 @@ playbook first "ansible-playbook ${lab[*]}" "${lab[@]}"
 playbook probe "probes, by nslab.linux.ns_probe" scripts/lab_probe.yml -e where="$where" -e outside="$outside" -e probed="$logs/probed.json"
 playbook second "the same again" "${lab[@]}"
 [[ $changed == changed=0 ]] || stop "the second run changed something; what it said: ${logs#"$checkout"/}/second.log"
+playbook picture "a picture, by the playbook nslab.linux.picture" nslab.linux.picture \
+    -e nslab_picture="'$logs/lab.html'" -e nslab_picture_title="'The lab of ./dev lab'"
 
-python scripts/lab_picture.py --where "$where" --bridge nslab0 --probed "$logs/probed.json" ${shell:+--shell}
+python scripts/lab_picture.py --where "$where" --bridge nslab0 --probed "$logs/probed.json" --drawn "$logs/lab.html" ${shell:+--shell}
 
 if [[ $shell == yes ]]; then
     if [[ -t 0 ]]; then

@@ -106,12 +106,14 @@ def main() -> None:
     parser.add_argument("--bridge", required=True)
     parser.add_argument("--shell", action="store_true", help="a shell in the lab follows")
     parser.add_argument("--probed", type=Path, required=True)
+    parser.add_argument("--drawn", type=Path, required=True, help="the page with its picture")
     options = parser.parse_args()
     lines = ["", "The lab", "", *picture(options.bridge, options.where), "", "The probes", ""]
     lines += probe_lines(json.loads(options.probed.read_text(encoding="utf-8")))
     if options.where == "sandbox":
         lines.append(f"  {'ns1':<9} {'fetch http://web.example/':<28} {'seen outside as':<16} {fetched('ns1')}")
     lines += ["", "The second run of the same playbook changed nothing.", ""]
+    lines += [f"Its picture, for the browser: {options.drawn.absolute().as_uri()}", ""]
     lines += what_next(options.where, options.shell)
     print("\n".join(lines))
 
