@@ -271,7 +271,7 @@ namespaces:
           elements: dict
           contains:
             via:
-              description: Gateway.
+              description: Gateway. Null if there is none.
               type: str
             dev:
               description: The link.
@@ -382,17 +382,17 @@ namespaces:
       type: dict
       contains:
         nameservers:
-          description: The nameservers. Null, as the next two, where there is no C(resolv.conf).
+          description: The nameservers. Null where there is no C(resolv.conf).
           type: list
           elements: str
           sample: [192.0.2.53]
         search:
-          description: The search domains.
+          description: The search domains. Null where there is no C(resolv.conf).
           type: list
           elements: str
           sample: [example.com]
         options:
-          description: The options.
+          description: The options. Null where there is no C(resolv.conf).
           type: list
           elements: str
           sample: ["ndots:2"]

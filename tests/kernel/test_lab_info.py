@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from support import runner
 from support.host import Host, inside
 from support.runner import Result
+
+from ansible_collections.nslab.linux.plugins.modules import lab_info
 
 pytestmark = pytest.mark.once
 
@@ -179,6 +182,39 @@ def switches(host: Host, netns: str) -> dict[str, str]:
     }
 
 
+# What is documented of dicts is of each of their values, which go by name.
+BY_NAME = {"namespaces", "namespaces.links", "namespaces.nat"}
+TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict}
+
+
+def documented(options: dict[str, Any], place: str = "") -> dict[str, dict[str, Any]]:
+    """What the page says of each key, by its path."""
+    found = {}
+    for name, option in options.items():
+        found[f"{place}{name}"] = option
+        found.update(documented(option.get("contains", {}), f"{place}{name}."))
+    return found
+
+
+def returned(value: Any, pages: dict[str, dict[str, Any]], place: str) -> set[str]:
+    """The paths of all keys; each is documented, and of the type that is documented."""
+    if place not in pages:
+        return {place}
+    kind = pages[place]["type"]
+    said_null = value is None and re.search(r"\b[Nn]ull\b", pages[place]["description"])
+    assert said_null or isinstance(value, TYPES[kind]), f"{place}: {value!r} is no {kind}"
+    assert kind == "bool" or not isinstance(value, bool), f"{place}: {value!r} is no {kind}"
+    inner = list(value.values()) if place in BY_NAME and value is not None else value if kind == "list" else [value]
+    found = {place}
+    for each in inner or []:
+        if "contains" in pages[place] and each is not None:
+            for key, one in each.items():
+                found |= returned(one, pages, f"{place}.{key}")
+        elif kind == "list" and each is not None:
+            assert isinstance(each, TYPES[pages[place]["elements"]]), f"{place}: {each!r}"
+    return found
+
+
 def test_everything_is_told_as_other_tools_tell_it(host: Host) -> None:
     container = furnished(host)
     resident = host.process_in("db")
@@ -186,6 +222,8 @@ def test_everything_is_told_as_other_tools_tell_it(host: Host) -> None:
     result = look(host)
     assert result.warnings == []
     seen = result["namespaces"]
+    pages = documented(yaml.safe_load(lab_info.RETURN))
+    assert returned(seen, pages, "namespaces") == set(pages)
     assert list(seen) == ["host", "a.b", "a.b2", "alias", "db", "web"] == ["host", *host.namespaces()]
 
     for name, one in seen.items():
