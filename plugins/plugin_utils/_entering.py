@@ -43,7 +43,7 @@ _ARRIVE = _script(f"""
 # where `ip` has led: by the inode that is where we were to go. Of a /run/netns that is closed to others root can still tell.
 _PROVE = _script(f"""
     if [ ! "$1" -ef /proc/self/ns/net ]; then
-        echo "{_ELSEWHERE}" >&2;
+        printf "\\n{_ELSEWHERE}\\n" >&2;
         exit {_REFUSED};
     fi;
     command=$2 arrive=$3;
@@ -70,20 +70,20 @@ _OF_THE_USER = (
 
 # $1 the namespace, $2 the command, $3 to prove, $4 to arrive; of a user who came by sudo also $5 uid, $6 gid, $7 groups, and
 # then those variables that are set. Run by root on the host. `ip` gives what no other command does: the files of
-# /etc/netns/NAME, a /sys of the namespace.
+# /etc/netns/NAME, a /sys of the namespace. But where it can't, it exits with 255, as ssh does when it can't connect.
 _ENTER = _script(f"""
     netns=$1 path="{NETNS_DIR}/$1" command=$2 prove=$3 arrive=$4;
     shift 4;
     if [ ! -e "$path" ]; then
-        echo "{_MISSING}" $(ls "{NETNS_DIR}" 2>/dev/null) >&2;
+        printf "\\n%s\\n" "$(echo "{_MISSING}" $(ls "{NETNS_DIR}" 2>/dev/null))" >&2;
         exit {_REFUSED};
     fi;
     if [ "$path" -ef /proc/self/ns/net ]; then
-        echo "{_OF_THE_HOST}" >&2;
+        printf "\\n{_OF_THE_HOST}\\n" >&2;
         exit {_REFUSED};
     fi;
     if ! ip=$(PATH=$PATH:/usr/sbin:/sbin; command -v ip); then
-        echo "{_NO_IP}" >&2;
+        printf "\\n{_NO_IP}\\n" >&2;
         exit {_REFUSED};
     fi;
     if [ $# != 0 ]; then
@@ -93,7 +93,12 @@ _ENTER = _script(f"""
         export "$@";
         set -- setpriv --reuid "$uid" --regid "$gid" --groups "$groups" --;
     fi;
-    exec "$ip" netns exec "$netns" /bin/sh -c "$prove" nslab "$path" "$command" "$arrive" "$@";
+    "$ip" netns exec "$netns" /bin/sh -c "$prove" nslab "$path" "$command" "$arrive" "$@";
+    code=$?;
+    if [ $code = 255 ] && ! "$ip" netns exec "$netns" true 2>/dev/null; then
+        exit {_REFUSED};
+    fi;
+    exit $code;
 """)
 
 # $1 to enter, then what that is given, up to $5, and then the words of sudo. Run by the login user.
@@ -180,10 +185,14 @@ def read(stdout: bytes, stderr: bytes) -> Answer:
     return Answer(False, stdout, stderr)
 
 
+_CLOSED = re.compile(r"(Shared c|C)onnection to \S+ closed\.$")
+
+
 def why_outside(netns: str, host: str, user: str, sudo: str, code: int, answer: Answer) -> str:
     """In one line, for a person: why nobody got into the namespace."""
-    said = (answer.stderr or answer.stdout).decode("utf-8", "replace")
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    # With a terminal what was said is on stdout, and ssh has the last word on stderr.
+    said = (answer.stdout + b"\n" + answer.stderr).decode("utf-8", "replace")
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not _CLOSED.match(line.strip())]
     for line in lines:
         if line.startswith(_MISSING):
             return f"namespace {netns!r} does not exist on {host}: {_those_there(line[len(_MISSING) :].split())}"

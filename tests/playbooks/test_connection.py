@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.playbook.play_context import PlayContext
 
@@ -25,13 +24,12 @@ from ansible_collections.nslab.linux.plugins.connection.netns_local import Conne
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from support.ansible_runs import Ansible
 from support.host import MODULE, Host, a_host
+from support.inside import BYTES, GROUND, NAMESERVER, WHERE, Plays, Seen, assert_inside, assert_unreachable, every_kind
 from support.sandbox import MARK, marked_processes, sandbox, why_impossible
 
-COLLECTION = Path(next(iter(importlib.import_module("ansible_collections.nslab.linux").__path__)))
-WHERE = "readlink /proc/self/ns/net"
 NOBODY = pwd.getpwnam("nobody")
-NAMESERVER = "nameserver 10.9.0.53\n"
 
 
 @pytest.fixture
@@ -40,13 +38,7 @@ def host() -> Iterator[Host]:
     if reason := why_impossible():
         pytest.skip(reason)
     with sandbox(), a_host(MODULE) as made:
-        made.sh(
-            "ip netns add red; ip netns add blue; ip link add r type veth peer name eth7 netns red; ip link set r up; "
-            "ip -n red link set eth7 up; ip -n red address add 10.9.0.2/24 dev eth7; ip -n red link set lo up; "
-            "ip -n red route add default via 10.9.0.1; mkdir -p /etc/netns/red; "
-            "echo '10.9.0.9 only-inside' >/etc/netns/red/hosts"
-        )
-        Path("/etc/netns/red/resolv.conf").write_text(NAMESERVER)
+        made.sh(GROUND)
         yield made
 
 
@@ -54,131 +46,61 @@ def namespace(netns: str = "red") -> str:
     return f"net:[{Path(f'/run/netns/{netns}').stat().st_ino}]"
 
 
-class Plays:
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        (directory / "ansible.cfg").touch()
-        variables = {
-            "ansible_connection": "nslab.linux.netns_local",
-            "ansible_netns": "{{ inventory_hostname }}",
-            "ansible_python_interpreter": sys.executable,
-        }
-        hosts = {"red": {}, "blue": {}, "green": {}}
-        (directory / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": variables}}))
-
-    def run(self, tasks: list[dict[str, Any]], hosts: str = "red", **environment: str) -> tuple[dict[str, Any], str]:
-        """The results of the tasks by their names, and what was printed. The tasks run until one host is lost."""
-        found = self.directory / "results.json"
-        found.unlink(missing_ok=True)
-        named = [{**task, "register": f"task{number}"} for number, task in enumerate(tasks)]
-        results = ", ".join(
-            f"'{task['name']}': task{number}" for number, task in enumerate(tasks) if "ansible.builtin.meta" not in task
-        )
-        keep = {
-            "ansible.builtin.raw": f"cat >{found} <<'END_OF_RESULTS'\n{{{{ {{{results}}} | to_json }}}}\nEND_OF_RESULTS\n"
-        }
-        play = {"hosts": hosts, "gather_facts": False, "tasks": [*named, keep]}
-        (self.directory / "playbook.yml").write_text(yaml.safe_dump([play], sort_keys=False))
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "inventory.yml", "playbook.yml"],
-            check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, cwd=self.directory,
-            env={
-                **os.environ,
-                "HOME": str(self.directory),
-                "ANSIBLE_COLLECTIONS_PATH": str(COLLECTION.parents[2]),
-                "ANSIBLE_CONFIG": str(self.directory / "ansible.cfg"),
-                "ANSIBLE_HOME": str(self.directory / "home"),
-                "ANSIBLE_REMOTE_TMP": str(self.directory / "remote"),
-                "ANSIBLE_ASYNC_DIR": str(self.directory / "jobs"),
-                "ANSIBLE_NOCOLOR": "true",
-                **environment,
-            },
-        )  # fmt: skip
-        output = done.stdout + done.stderr
-        assert "Traceback" not in output, output
-        assert found.exists() != ("red: UNREACHABLE" in output), output
-        return json.loads(found.read_text()) if found.exists() else {}, output
-
-
 @pytest.fixture
-def plays(tmp_path: Path) -> Plays:
-    return Plays(tmp_path)
+def plays(tmp_path: Path, ansible_runs: Ansible) -> Plays:
+    (tmp_path / "room").mkdir()
+    variables = {
+        "ansible_connection": "nslab.linux.netns_local",
+        "ansible_netns": "{{ inventory_hostname }}",
+        "ansible_python_interpreter": sys.executable,
+        "ansible_remote_tmp": str(tmp_path / "remote"),
+        "ansible_async_dir": str(tmp_path / "jobs"),
+    }
+    hosts: dict[str, Any] = {"red": {}, "blue": {}, "green": {}}
+    return Plays(ansible_runs, tmp_path, {"all": {"hosts": hosts, "vars": variables}})
 
 
 def test_every_kind_of_task_runs_inside_and_the_host_of_a_missing_namespace_is_unreachable(
     host: Host, plays: Plays
 ) -> None:
-    here, room = os.readlink("/proc/self/ns/net"), plays.directory
-    (room / "where.sh").write_text(f"#!/bin/sh\n{WHERE}\necho $1\necho said >&2\nexit 4\n")
-    (room / "where.j2").write_text("{{ inventory_hostname }} has {{ ansible_facts.default_ipv4.interface }}\n")
-    tasks: list[dict[str, Any]] = [
-        {"name": "command", "ansible.builtin.command": WHERE},
-        {"name": "shell", "ansible.builtin.shell": f"{WHERE}; cat; ls /sys/class/net", "args": {"stdin": "öffentlich"}},
-        {"name": "raw", "ansible.builtin.raw": f"{WHERE}; echo said >&2; exit 3", "failed_when": False},
-        {"name": "script", "ansible.builtin.script": "where.sh word", "failed_when": False},
-        {"name": "setup", "ansible.builtin.setup": {"gather_subset": ["!all", "!min", "network"]}},
-        {"name": "template", "ansible.builtin.template": {"src": "where.j2", "dest": f"{room}/made"}},
-        {"name": "copy", "ansible.builtin.copy": {"content": "copied\n", "dest": f"{room}/copied", "mode": "0600"}},
-        {"name": "slurp", "ansible.builtin.slurp": {"src": "/etc/resolv.conf"}},
-        {"name": "fetch", "ansible.builtin.fetch": {"src": "/etc/hosts", "dest": f"{room}/fetched", "flat": True}},
-        {"name": "polled", "ansible.builtin.command": WHERE, "async": 30, "poll": 1},
-        {"name": "started", "ansible.builtin.shell": f"sleep 0.2; {WHERE}", "async": 30, "poll": 0},
-        {
-            "name": "async_status", "ansible.builtin.async_status": {"jid": "{{ task10.ansible_job_id }}"},
-            "until": "task11.finished", "retries": 100, "delay": 0.1,
-        },
-        {
-            "name": "become", "ansible.builtin.raw": f"{WHERE}; id -un; id -G", "become": True, "become_user": "nobody",
-            "become_method": "ansible.builtin.su", "become_flags": "-s /bin/sh",
-        },
-        {"name": "resolver", "ansible.builtin.command": "getent hosts only-inside"},
-    ]  # fmt: skip
+    here, room, fetched = os.readlink("/proc/self/ns/net"), plays.directory / "room", plays.directory / "fetched"
+    serve = {
+        "ansible.builtin.command": f"{sys.executable} -m http.server --directory {room} 8080", "async": 60, "poll": 0
+    }  # fmt: skip
 
-    results, output = plays.run(tasks, "red,green", ANSIBLE_PIPELINING="true")
+    results, output = plays.run(("red,green", every_kind(str(room), serve, str(fetched))))
 
-    # What watches over a task in the background outlives it by some seconds.
+    # What watches over a task in the background outlives it by some seconds; what serves the room until it is ended.
+    served = [pid for pid, command in marked_processes(os.environ[MARK]).items() if "http.server" in command]
+    assert {os.readlink(f"/proc/{pid}/ns/net") for pid in served} == {namespace()} != {here}
+    for pid in served:
+        os.kill(pid, signal.SIGTERM)
     host.wait_for(lambda: not marked_processes(os.environ[MARK]))
-    assert namespace() != here
-    for name in ("command", "shell", "raw", "script", "polled", "async_status", "become"):
-        assert results[name]["stdout"].splitlines()[0] == namespace(), f"{name}: {results[name]}"
-    assert results["shell"]["stdout"].splitlines()[1:] == ["öffentlich", "eth7", "lo"]
-    assert (results["raw"]["rc"], results["raw"]["stderr"]) == (3, "said\n")
-    assert (results["script"]["rc"], results["script"]["stdout_lines"][1:]) == (4, ["word"])
-    assert results["script"]["stderr"] == "said\n"
-    facts = results["setup"]["ansible_facts"]
-    assert (facts["ansible_default_ipv4"]["address"], facts["ansible_default_ipv4"]["gateway"]) == (
-        "10.9.0.2",
-        "10.9.0.1",
-    )
-    assert sorted(facts["ansible_interfaces"]) == ["eth7", "lo"]
-    assert (room / "made").read_text() == "red has eth7\n"
-    assert ((room / "copied").read_text(), (room / "copied").stat().st_mode & 0o777) == ("copied\n", 0o600)
-    assert results["slurp"]["content"] == "bmFtZXNlcnZlciAxMC45LjAuNTMK"  # of NAMESERVER
-    assert (room / "fetched").read_text() == "10.9.0.9 only-inside\n"
-    assert results["become"]["stdout_lines"][1] == "nobody"
-    assert results["resolver"]["stdout"].split() == ["10.9.0.9", "only-inside"]
-    assert re.search(
-        r"green.*UNREACHABLE.*namespace 'green' does not exist on this machine: there are blue, red", output
-    )
+    seen = Seen(
+        red=namespace(), blue=namespace("blue"), user="root", home=os.environ["HOME"],
+        groups=subprocess.check_output(["id", "-G"], text=True).strip(), hosts=Path("/etc/netns/red/hosts").read_text(),
+    )  # fmt: skip
+    assert_inside("red", results["red"], seen, fetched)
+    raw = results["red"]["raw"]
+    assert (raw["stdout_lines"], raw["stderr"]) == ([namespace()], "said\n")
+    assert ((room / "copied").read_bytes(), (room / "copied").stat().st_mode & 0o777) == (BYTES, 0o600)
+    assert_unreachable(output, "green", "namespace 'green' does not exist on this machine: there are blue, red")
     assert re.search(r"^red .*unreachable=0 +failed=0 ", output, re.MULTILINE), output
-    assert re.search(r"^green .*ok=0 .*unreachable=1 +failed=0 ", output, re.MULTILINE), output
 
 
 def test_without_pipelining_the_modules_lie_in_files_and_run_inside_too(host: Host, plays: Plays) -> None:
-    room = plays.directory
+    room = plays.directory / "room"
     tasks: list[dict[str, Any]] = [
         {"name": "command", "ansible.builtin.command": f"sh -c '{WHERE}; cat /etc/resolv.conf'"},
         {"name": "copy", "ansible.builtin.copy": {"content": "copied\n", "dest": f"{room}/copied"}},
-        {"name": "delegated", "ansible.builtin.command": WHERE, "delegate_to": "blue"},
-        {"name": "reset", "ansible.builtin.meta": "reset_connection"},
         {"name": "reboot", "ansible.builtin.reboot": {}, "ignore_errors": True},
     ]
 
-    results, _output = plays.run(tasks, ANSIBLE_PIPELINING="false")
+    found, _output = plays.run(("red", tasks), ansible_pipelining=False)
 
+    results = found["red"]
     assert results["command"]["stdout"] == f"{namespace()}\n{NAMESERVER}".strip()
     assert (room / "copied").read_text() == "copied\n"
-    assert results["delegated"]["stdout"] == namespace("blue") != namespace("red")
     assert "would reboot the control node" in results["reboot"]["msg"]
 
 

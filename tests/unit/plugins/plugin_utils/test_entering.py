@@ -79,6 +79,9 @@ def test_each_reason_is_told_in_one_line_with_what_to_do():
         "namespace 'red' of web1 can't be entered as ann: sudo: a password is required; what makes ann root is "
         "'sudo -n' (ansible_netns_sudo), allow it or log in as root"
     )
+    # With a terminal.
+    both = Answer(False, b"sudo: a password is required\r\n", b"Shared connection to web1 closed.\r\n")
+    assert "as ann: sudo: a password is required; what" in why_outside("red", "web1", "ann", "sudo -n", 1, both)
     assert why('exec of "setpriv" failed: No such file or directory', user="ann").endswith("of the package util-linux")
     assert "exit code was 126" in why("", code=126)
 
