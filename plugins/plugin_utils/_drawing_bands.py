@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import Group, Item, Line, Sign
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import Box, Group, Item, Line, Sign
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_block import Anchor, Block, Builder, Sides, WireEnd
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import (
     kinds_of,
@@ -24,16 +24,20 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_graph import 
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_order import Layers, opened
 
 RATIO = 1.25  # of width to height: one scrolls down more readily than aside
+_SCREEN = 1000.0
 _ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 25, 30, 40)
 _GAP = 22.0  # between blocks in a column
 _BAND = 44.0
 _TRACK = 9.0
 _LEAD = 10.0
 _SIGNED = 26.0
-_CHANNEL = (66.0, 240.0)
-_PER_WIRE = 3.0
+_CHANNEL = (66.0, 300.0)
+_PER_WIRE = 5.0
+# A block is made as wide as its column if it is about as wide anyway.
+_STRETCHED = 0.55
 # So many wires at the most between two bands.
 _TURNING = 40
+_CROWDED = 60.0
 _SWEEPS = 6
 _FOLDS = 24
 _OPENED = 1.25
@@ -50,8 +54,8 @@ class Placed:
 
 
 def score(width: float, height: float) -> float:
-    """How large a screen has to be."""
-    return max(width, RATIO * height)
+    """How large a screen has to be; every screen has some size."""
+    return max(width, RATIO * height, _SCREEN)
 
 
 class Bands:
@@ -77,6 +81,7 @@ class Bands:
                 self.staying[one].append(wire)
             else:
                 self.crossing[min(one, other)] += 1
+        self.signed = any(kinds_of(graph.picture.wires[wire]) for wire in wires)
         self.widths = [max(self.blocks[one].width for one in layer) for layer in layers]
         self.heights = [sum(self.blocks[one].height + _GAP for one in layer) - _GAP for layer in layers]
         self.channels = [self._channel(number) for number in range(len(layers))]
@@ -88,7 +93,9 @@ class Bands:
         tracks = 2 * _TRACK + _TRACK * len(self.staying[column]) if self.staying[column] else 0
         if not self.crossing[column]:
             return tracks
-        return min(max(_CHANNEL[0], 40 + _PER_WIRE * self.crossing[column]), _CHANNEL[1]) + min(tracks, 200)
+        signs = 2 * (_SIGNED - _LEAD) if self.signed else 0
+        bends = min(max(_CHANNEL[0], 40 + _PER_WIRE * self.crossing[column]), _CHANNEL[1])
+        return bends + signs + min(tracks, 200)
 
     def _band_of(self, column: int) -> int:
         return sum(start <= column for start in self.starts) - 1
@@ -102,7 +109,7 @@ class Bands:
         right = max(x + width for x, width in zip(left, self.widths))
         heights = [max(self.heights[n] for n in band) for band in self._ranges()]
         # Turning wires take room, and are not followed as easily.
-        turning = sum(self.crossing[start - 1] for start in self.starts[1:]) * _TRACK * 2
+        turning = sum(_TRACK * 2 + _CROWDED * max(self.crossing[start - 1] - 2, 0) for start in self.starts[1:])
         return right - min(left) + turning, sum(heights) + _BAND * (len(heights) - 1) * 2
 
     def _ranges(self) -> list[range]:
@@ -123,9 +130,10 @@ class Bands:
 
     def _blocks(self, drawn: bool) -> dict[int, Block]:
         found = {}
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers):
             for one in layer:
-                builder = Builder(self.graph, self.graph.clusters[one], self._sides(one), self.rows, drawn)
+                wide = self.widths[number] if drawn and self.blocks[one].width > _STRETCHED * self.widths[number] else 0
+                builder = Builder(self.graph, self.graph.clusters[one], self._sides(one), self.rows, wide, drawn)
                 found[one] = builder.block()
         return found
 
@@ -349,7 +357,7 @@ def extent(groups: t.Iterable[Group]) -> tuple[float, float, float, float]:
             elif isinstance(item, Sign):
                 xs += [item.x - 7, item.x + 7]
                 ys += [item.y - 7, item.y + 7]
-            elif hasattr(item, "width"):
+            elif isinstance(item, Box):
                 xs += [item.x, item.x + item.width]
                 ys += [item.y, item.y + item.height]
     return min(xs), min(ys), max(xs), max(ys)
@@ -370,15 +378,17 @@ def arranged(graph: Graph, layers: Layers, wires: t.Sequence[int], may_open: boo
     most = max((len(hung) for one in graph.clusters for hung in [*one.hung.values(), one.shared]), default=1)
     pairs = [(graph.cluster_of[graph.ends[wire][0]], graph.cluster_of[graph.ends[wire][1]]) for wire in wires]
     ways = [layers, opened(layers, pairs)] if may_open else [layers]
-    best: tuple[float, int, int, int] | None = None
+    best: tuple[float, int, float, int, int, int] | None = None
     for number, way in enumerate(ways):
         for rows in [rows for rows in _ROWS if rows <= max(most, 1)]:
             bands = Bands(graph, way, wires, rows)
             for count in range(1, min(len(way), _FOLDS) + 1):
                 bands.fold(count)
-                found = (score(*bands.size()) * (_OPENED if number else 1), number, rows, count)
+                width, height = bands.size()
+                badness = score(width, height) * (_OPENED if number else 1)
+                found = (badness, len(bands.starts), width + RATIO * height, number, rows, count)
                 best = min(best, found) if best else found
-    _score, number, rows, count = best or (0.0, 0, 1, 1)
+    *_score, number, rows, count = best or (0.0, 1, 0.0, 0, 1, 1)
     bands = Bands(graph, ways[number], wires, rows)
     bands.fold(count)
     return bands.placed()

@@ -62,14 +62,17 @@ class Sides:
 class Builder:
     """Places a cluster; ``rows`` is how many of the cards that hang on something stand below each other.
 
-    Where only the size is asked for, nothing is ``drawn``.
+    It is made at ``least`` so wide. Where only the size is asked for, nothing is ``drawn``.
     """
 
-    def __init__(self, graph: Graph, cluster: Cluster, sides: Sides, rows: int, drawn: bool = True) -> None:
+    def __init__(
+        self, graph: Graph, cluster: Cluster, sides: Sides, rows: int, least: float = 0, drawn: bool = True
+    ) -> None:
         self.graph = graph
         self.cluster = cluster
         self.sides = sides
         self.rows = rows
+        self.least = least
         self.drawn = drawn
         self.boxes: list[Group] = []
         self.lines: list[Group] = []
@@ -87,13 +90,13 @@ class Builder:
         card = self._card(cluster.top)
         grids = self._grids(cluster.top)
         if cluster.bottom is None:
-            width = max(card.width, _abreast(grids))
+            width = max(card.width, _abreast(grids), self.least)
             self._place(card, 0, 0, width)
             return width, card.height + self._hang(grids, 0, card.height, card.height)
         below = self._card(cluster.bottom)
         both = [*grids, grid_of(self.graph, cluster.top, cluster.shared, self.rows, cluster.bottom, self.drawn)]
         under = self._grids(cluster.bottom)
-        width = max(card.width, below.width, _abreast([*both, *under]))
+        width = max(card.width, below.width, _abreast([*both, *under]), self.least)
         middle = max(grid.height for grid in [*both, *under]) + 2 * DROP
         self._place(card, 0, 0, width)
         self._place(below, 0, card.height + middle, width)
@@ -119,7 +122,7 @@ class Builder:
         if hung:
             across.append(_abreast(hung))
         inner = max([one.width for one in stacked] + [sum(across) + _APART * (sum(map(bool, across)) - 1)])
-        width = max(card.width, inner + 2 * INSET)
+        width = max(card.width, inner + 2 * INSET, self.least)
         bars = [one.height + INSET for one in stacked]
         row_height = max((bar.height + INSET for bar, _grids in row), default=0)
         height = card.height + sum(bars) + row_height

@@ -113,7 +113,8 @@ def _alone(graph: Graph, members: t.Sequence[int], beside: float) -> Placed:
     width, height = max(card.width for card in cards), max(card.height for card in cards)
     across, down = width + _BESIDE, height + _BESIDE
     counts = range(1, len(cards) + 1)
-    best = min(counts, key=lambda count: score(max(count * across, beside), -(-len(cards) // count) * down))
+    best = min(counts, key=lambda count: (score(count * across, -(-len(cards) // count) * down), -count))
+    best = min(max(best, int(beside // across)), len(cards))
     boxes = []
     for place, card in enumerate(cards):
         group = Group(tuple(card.drawn(width, height)), f"node-{card.index}", title_of_node(card.node))
@@ -189,13 +190,11 @@ def _footing(picture: Picture, drawn: t.Sequence[Group], width: float) -> list[G
     figures = {item.figure for group in drawn for item in group.items if isinstance(item, Sign)}
     figures |= {"down"} if "off" in figures else set()
     dashed = {mark for group in drawn for item in group.items if isinstance(item, Line) for mark in item.marks}
+    entries = [(figure, (Piece(meaning, "word"),)) for figure, meaning in _LEGEND if figure in figures | dashed]
+    wide = max((34 + pieces_width(text) + 14 for _figure, text in entries), default=0)
     x = 0.0
-    for figure, meaning in _LEGEND:
-        if figure not in figures | dashed:
-            continue
-        text = (Piece(meaning, "word"),)
-        wide = 34 + pieces_width(text) + 18
-        if x and x + wide - 18 > width:
+    for figure, text in entries:
+        if x and x + wide > width + 14:
             x, y = 0.0, y + _LINE
         marks = () if figure == "up" else (figure,)
         items += [Line(((x, y), (x + 26, y)), "wire", marks), Sign(x + 13, y, figure), Text(x + 34, y, text)]
