@@ -17,8 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ansible import constants
 from ansible.errors import AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
 from ansible.playbook.play_context import PlayContext
+from ansible.plugins.become import sudo
+from ansible.plugins.connection import local
 
 from ansible_collections.nslab.linux.plugins.connection.netns_local import Connection
 
@@ -133,6 +137,21 @@ def as_nobody(do: Callable[[Connection], Any]) -> Any:
         return json.load(stream)
 
 
+def use_a_password(red: Connection) -> str:
+    become = sudo.BecomeModule()
+    become._options = {"become_user": "daemon", "become_pass": "secret", "become_flags": "-H -S"}
+    become._options.update(become_exe=None, sudo_chdir=None)
+    known = yaml.safe_load(local.DOCUMENTATION)["options"]
+    red._load_name = "netns_local"
+    constants.config.initialize_plugin_configuration_definitions("connection", "netns_local", known)
+    red._options.update(become_success_timeout=10, become_strip_preamble=True)
+    red.set_become_plugin(become)
+    red._shell.executable = "/bin/sh"
+    code, out, err = red.exec_command(become.build_become_command(f"{WHERE}; id -un; exit 7", red._shell))
+    assert (code, err) == (7, b"")
+    return out.decode()
+
+
 def test_an_ordinary_user_enters_by_sudo_and_is_that_user_inside(host: Host, tmp_path: Path) -> None:
     if shutil.which("sudo") is None:
         pytest.skip("needs sudo")
@@ -159,6 +178,11 @@ def test_an_ordinary_user_enters_by_sudo_and_is_that_user_inside(host: Host, tmp
     assert "SUDO_" not in out
     assert (risen.split(), err) == ([namespace(), "0"], "")
     assert (put.read_text(), put.stat().st_uid) == ("put", NOBODY.pw_uid)
+
+    # become asks for a password, and ansible-core drops what was said before it.
+    allowed.write_text("nobody ALL=(root) NOPASSWD: ALL, (daemon) PASSWD: ALL\n")
+    subprocess.run(["chpasswd"], input="nobody:secret", text=True, check=True)
+    assert as_nobody(use_a_password) == f"{namespace()}\ndaemon\n"
 
     allowed.unlink()
     assert as_nobody(use).startswith(
@@ -188,11 +212,12 @@ def test_files_are_put_and_fetched_inside(host: Host, tmp_path: Path) -> None:
 
 
 def test_nobody_gets_into_what_is_no_namespace_by_any_way(host: Host, tmp_path: Path, monkeypatch: Any) -> None:
-    Path("/run/netns/stale").touch()
+    host.sh("touch /run/netns/stale /run/netns/mine; mount --bind /proc/self/ns/net /run/netns/mine")
     source, witness = tmp_path / "source", tmp_path / "ran"
     source.touch()
     for netns, why in (
-        ("green", "namespace 'green' does not exist on this machine: there are blue, red, stale"),
+        ("green", "namespace 'green' does not exist on this machine: there are blue, mine, red, stale"),
+        ("mine", "namespace 'mine' of this machine is the one in which the login is"),
         ("stale", "/run/netns/stale of this machine is a file but no namespace: remove it"),
         ("host", "a namespace can't be named 'host'"),
         ("../../proc/self/ns/net", "is not allowed"),
@@ -209,8 +234,8 @@ def test_nobody_gets_into_what_is_no_namespace_by_any_way(host: Host, tmp_path: 
                 action()
     assert not witness.exists()
     # By its path; and what the command says and returns is its own, even if it speaks as the way in does.
-    code, out, err = connection("/run/netns/red").exec_command(f"{WHERE}; echo nslab: inside >&2; exit 213")
-    assert (code, out.decode().strip(), err) == (213, namespace(), b"nslab: inside\n")
+    code, out, err = connection("/run/netns/red").exec_command(f"{WHERE}; echo nslab: inside >&2; exit 255")
+    assert (code, out.decode().strip(), err) == (255, namespace(), b"nslab: inside\n")
     monkeypatch.setattr("ansible_collections.nslab.linux.plugins.plugin_utils._entering._ENTER", 'exec /bin/sh -c "$2"')
     with pytest.raises(AnsibleConnectionFailure, match="can't be entered as root"):
         connection().exec_command("true")
