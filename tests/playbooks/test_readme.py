@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,33 +46,36 @@ def blocks(name: str, kind: str = "yaml") -> list[str]:
 class Play:
     """Runs a playbook beside which nothing is configured, and tells what was said."""
 
-    def __init__(self, ansible: Ansible, book: Path) -> None:
+    def __init__(self, ansible: Ansible, directory: Path, *words: str) -> None:
         self._ansible = ansible
-        self._book = book
+        self._directory = directory
+        self._words = words
 
     def __call__(self, *words: str, fails: bool = False) -> str:
         interpreter = f"ansible_python_interpreter={sys.executable}"
-        done = self._ansible.playbook("-e", interpreter, *words, str(self._book), directory=self._book.parent)
+        done = self._ansible.playbook("-e", interpreter, *self._words, *words, directory=self._directory)
         assert (done.returncode != 0) == fails, done.output
         return done.output
 
 
-def ansible(home: Path, *words: str) -> None:
-    """The command for one task."""
+def ansible(directory: Path, *words: str) -> str:
+    """The command for one task; what it said."""
     environment = {
         **os.environ,
         **CONFIGURATION,
-        "ANSIBLE_HOME": str(home),
+        "ANSIBLE_HOME": str(directory),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    command = ["ansible", "-e", f"ansible_python_interpreter={sys.executable}", *words]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(
+        ["ansible", *words], cwd=directory, capture_output=True, text=True, env=environment, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_the_readmes_playbook_is_checked_run_and_run_again(host: Host, tmp_path: Path, ansible_runs: Ansible) -> None:
     book = tmp_path / "lab.yml"
-    play = Play(ansible_runs, book)
+    play = Play(ansible_runs, tmp_path, book.name)
     book.write_text(blocks("lab.yml")[0], encoding="utf-8")
     before = host.snapshot()
 
@@ -86,30 +90,59 @@ def test_the_readmes_playbook_is_checked_run_and_run_again(host: Host, tmp_path:
     assert "changed=0" in play()
 
 
-def test_the_readmes_whole_lab_is_made_changed_and_removed(host: Host, tmp_path: Path, ansible_runs: Ansible) -> None:
-    book = tmp_path / "office.yml"
-    play = Play(ansible_runs, book)
-    whole, printer = blocks("office.yml")
-    shown, mistakes = blocks("office.yml", "text")
+def test_the_readmes_lab_file_is_built_used_drawn_changed_and_removed(
+    host: Host, tmp_path: Path, ansible_runs: Ansible
+) -> None:
+    file = tmp_path / "office.nslab.yml"
+    play = Play(ansible_runs, tmp_path, "-i", file.name, "nslab.linux.lab")
+    picture = Play(ansible_runs, tmp_path, "-i", file.name, "nslab.linux.picture")
+    whole, printer = blocks(file.name)
+    shown, mistakes = blocks(file.name, "text")
     before = host.snapshot()
 
-    book.write_text(whole, encoding="utf-8")
+    file.write_text(whole, encoding="utf-8")
     foretold = play("--check", "--diff")
     assert not before.differences(host.snapshot())
     assert shown.removesuffix("...\n") in foretold
 
     assert "changed=1" in play()
-    host.sh("ip netns exec desk1 ping -c 1 -W 2 desk3")
-    assert host.sh("ip netns exec desk2 curl -s --max-time 5 http://web.example/").strip() == "198.51.100.2"
+    assert "changed=0" in play()
 
-    book.write_text(whole + printer, encoding="utf-8")
+    # Each command is put inside as it stands there, but for the site, which is that of this test's outside.
+    said = [
+        ansible(
+            tmp_path,
+            *shlex.split(line.removeprefix("# ansible ").replace("https://www.example.com", "http://web.example/")),
+        )
+        for line in "".join(blocks(file.name, "console")).splitlines()
+        if line.startswith("# ansible -i")
+    ]
+    everybody, ping, fetched, facts = said
+    assert everybody.count("SUCCESS") == 3
+    assert "64 bytes from desk3 (10.2.0.4)" in ping
+    assert "HTTP/1.0 200 OK" in fetched
+    assert re.search(r'"address": "10\.2\.0\.3".*"gateway": "10\.2\.0\.1"', facts, re.DOTALL)
+
+    picture()
+    page = tmp_path / "nslab.html"
+    assert "nothing stands out" in page.read_text(encoding="utf-8")
+    host.sh("ip -n desk2 link set eth0 down")
+    picture()
+    assert "desk2:eth0 is down" in page.read_text(encoding="utf-8")
+    assert "changed=1" in play()
+
+    file.write_text(whole + printer, encoding="utf-8")
     changes = play("--diff")
     assert "+      10.2.0.5 printer" in changes
     assert not re.search(r"^[+-].*desk", changes.partition("+printer:")[0], re.MULTILINE)
 
-    wrong = (whole + printer).replace("bridge: office0", "bridge: ofice0").replace("printer:eth0", "printer")
-    book.write_text(wrong, encoding="utf-8")
+    file.write_text(
+        (whole + printer).replace("bridge: office0", "bridge: ofice0").replace("printer:eth0", "printer"),
+        encoding="utf-8",
+    )
     assert " ".join(mistakes.split()) in " ".join(play(fails=True).split())
 
-    ansible(tmp_path, "localhost", "-m", "nslab.linux.lab", "-a", "name=office state=absent")
+    file.write_text(whole, encoding="utf-8")
+    play("-e", "nslab_state=absent")
+    page.unlink()
     host.wait_for(lambda: not before.differences(host.snapshot()))
