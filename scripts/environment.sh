@@ -7,6 +7,8 @@
 : "${checkout:?is set by ./dev}"
 cache=$checkout/.cache
 export NSLAB_CHECKOUT=$checkout
+# Without bytecode every process compiles all of Ansible anew; unbuffered Python reads a module from its input by the byte.
+unset PYTHONDONTWRITEBYTECODE PYTHONUNBUFFERED
 
 # What a person sees: what is being done, and, at the end of the road, the one line that says what is missing.
 step() { printf '  %s\n' "$*"; }

@@ -6,7 +6,7 @@ Each run of it begins with more than a second of imports, and with putting toget
 come out the same every time: together a third of all that a short play costs. Here one process imports them, with the
 configuration of its environment, and each run is a fork of it: with the command's own entry point, and with the arguments,
 environment, directory, streams, network and mounts of the caller. The modules that were put together are kept where all
-runs find them. All else is new in each run.
+runs find them, and so is their bytecode (see bytecode/), beside the socket. All else is new in each run.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 # In seconds; longer than a gate may take, so that nobody who calls is too late.
 IDLE = 1800
 NAMESPACES = ("net", "mnt")
 END = "end"
+BYTECODE = Path(__file__).parent / "bytecode"
 
 
 def start(address: str, log: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -74,6 +76,8 @@ def serve(address: str) -> None:
     listening.bind(address)
     listening.listen()
     listening.settimeout(IDLE)
+    kept = Path(address).resolve().with_name("bytecode")
+    kept.mkdir(mode=0o700, exist_ok=True)
     while True:
         try:
             caller, _address = listening.accept()
@@ -86,7 +90,7 @@ def serve(address: str) -> None:
             break
         pid = os.fork()
         if pid == 0:
-            run(playbook, request, descriptors)
+            run(playbook, request, descriptors, kept)
         for descriptor in descriptors:
             os.close(descriptor)
         _pid, status = os.waitpid(pid, 0)
@@ -95,7 +99,7 @@ def serve(address: str) -> None:
     os.unlink(address)
 
 
-def run(playbook: Any, request: Mapping[str, Any], descriptors: Sequence[int]) -> None:
+def run(playbook: Any, request: Mapping[str, Any], descriptors: Sequence[int], kept: Path) -> None:
     """Never returns: what was imported, and put together, belongs to the process that has forked this one."""
     code: Any = 1
     try:
@@ -109,6 +113,8 @@ def run(playbook: Any, request: Mapping[str, Any], descriptors: Sequence[int]) -
             os.close(descriptor)
         os.environ.clear()
         os.environ.update(request["environment"])
+        paths = [str(BYTECODE), *filter(None, [os.environ.get("PYTHONPATH")])]
+        os.environ.update(PYTHONPATH=os.pathsep.join(paths), NSLAB_BYTECODE=str(kept))
         os.chdir(request["directory"])
         playbook.main(["ansible-playbook", *request["words"]])
         code = 0
