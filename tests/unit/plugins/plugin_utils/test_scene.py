@@ -209,6 +209,30 @@ def test_a_router_leads_outside_by_its_uplink_and_a_physical_link_wherever_it_is
     assert marks(picture) == ["down: web:ens1 is down"]
 
 
+def test_an_uplink_that_a_wire_shows_leads_nowhere_else_and_the_hosts_own_links_are_left_out():
+    rules = {"uplink": {"ipv4": ["up"], "ipv6": []}, "sources": [], "inside": ["x"], "to_source": ["192.0.2.9"]}
+    rules.update(inbound="any", publish=[], rules=[])
+    far, up = pair("provider:eth0", "host:up")
+    loops = [*pair("host:p", "host:q"), *pair("host:r", "host:s", {"master": "br0"}, {"master": "br1"})]
+    bridges = (bridge("br0", ports=["r"]), bridge("br1", ports=["s"]))
+    picture = picture_of_seen({"host": namespace(up, *loops, *bridges, nat={"lab": rules}), "provider": namespace(far)})
+    assert joins(picture) == [("provider eth0", "host up"), ("host/br0 r", "host/br1 s")]
+    assert picture.nodes[0].nat[0].text == "x as 192.0.2.9"
+
+
+def test_the_switch_of_a_link_is_off_where_it_is_not_told():
+    lab = {"name": "x", "namespaces": {"a": {"sysctl": {"net.ipv4.conf.x.forwarding": 1}}, "b": {}}}
+    lab["links"] = [{"endpoints": ["a:x", "b:y"]}]
+    one, other = pair("a:x", "b:y")
+    there = {"host": namespace(inode=1), "b": namespace(other)}
+    assert (
+        marks(picture_of_seen({"a": namespace(one, sysctls={"net/ipv4/conf/x/forwarding": "1"}), **there}, lab)) == []
+    )
+    assert marks(picture_of_seen({"a": namespace(one), **there}, lab)) == [
+        "changed: net/ipv4/conf/x/forwarding is 0, declared 1"
+    ]
+
+
 def test_a_namespace_of_several_names_is_drawn_once_under_the_one_that_is_declared():
     lab = {"name": "x", "namespaces": {"web": {}}}
     seen = {
