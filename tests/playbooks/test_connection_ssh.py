@@ -98,11 +98,15 @@ class By:
             **options,
         }
 
-    def said(self, command: str, data: bytes | None = None) -> str:
-        """What it says to stdout; all else would be too much."""
-        code, out, err = self.connection.exec_command(command, in_data=data, sudoable=False)
-        assert (code, err) == (0, b"")
-        return out.decode()
+    def become(self, command: str, password: str | None) -> None:
+        """Run it as another user, who may ask for a password, with more to send than a pipe takes."""
+        plugin = sudo.BecomeModule()
+        plugin._options = {"become_user": "nobody", "become_pass": password, "become_flags": "-H", "become_exe": None}
+        plugin._options["sudo_chdir"] = None
+        self.connection.set_become_plugin(plugin)
+        self.connection._shell.executable = "/bin/sh"
+        line = plugin.build_become_command(command, self.connection._shell)
+        self.connection.exec_command(line, in_data=BYTES)
 
 
 def sockets(fleet: Fleet) -> Path:
@@ -196,14 +200,6 @@ def test_nobody_gets_into_what_is_no_namespace_by_any_way(fleet: Fleet, tmp_path
     source.write_bytes(BYTES)
     there = "namespace 'green' does not exist on 192.0.2.1: there are blue, mine, red, stale"
     refused = "namespace 'red' of 192.0.2.1 can't be entered as plain: sudo: a password is required"
-    become = sudo.BecomeModule()
-    become._options = {
-        "become_user": "nobody",
-        "become_pass": "secret",
-        "become_exe": None,
-        "become_flags": "-H",
-        "sudo_chdir": None,
-    }
     for why, by in (
         (there, By(fleet, "green")),
         (there, By(fleet, "green", remote_user="ops")),
@@ -218,14 +214,13 @@ def test_nobody_gets_into_what_is_no_namespace_by_any_way(fleet: Fleet, tmp_path
         ("ansible_netns is None", By(fleet, None)),
     ):
         made = by.connection
-        made._play_context.executable = "/bin/sh"
-        risen = become.build_become_command("touch /srv/ran", made._shell)
         for action in (
             lambda made=made: made.exec_command("touch /srv/ran"),
             lambda made=made: made.exec_command("touch /srv/ran; cat", in_data=BYTES * 10, sudoable=False),
             lambda made=made: made.put_file(str(source), "/srv/ran"),
             lambda made=made: made.fetch_file("/etc/passwd", str(tmp_path / "fetched")),
-            lambda made=made, risen=risen: (made.set_become_plugin(become), made.exec_command(risen, in_data=BYTES)),
+            lambda by=by: by.become("touch /srv/ran", "secret"),
+            lambda by=by: by.become("touch /srv/ran", None),
         ):
             with pytest.raises(AnsibleConnectionFailure, match=re.escape(why)):
                 action()
