@@ -35,6 +35,15 @@ ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
 
+# What Python compiles once for all hosts, where the fleet wants that.
+session=
+if [ -e "$room/bytecode" ]; then
+    mkdir -p opt/bytecode/kept
+    cp "$(dirname "$0")/bytecode/sitecustomize.py" opt/bytecode/
+    mount --bind "$room/bytecode/" opt/bytecode/kept
+    session='PYTHONPATH=/opt/bytecode NSLAB_BYTECODE=/opt/bytecode/kept'
+fi
+
 install -m 0600 "$room/host_key" etc/ssh/fleet_host_key
 install -m 0644 "$room/key.pub" etc/ssh/fleet_authorized_keys
 hostname "$name"
@@ -61,4 +70,4 @@ IP
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /usr/sbin/sshd -D -e \
     -h /etc/ssh/fleet_host_key -o AuthorizedKeysFile=/etc/ssh/fleet_authorized_keys \
     -o UsePAM=no -o UseDNS=no -o PasswordAuthentication=no -o PermitRootLogin=prohibit-password -o MaxStartups=100 \
-    -o MaxSessions=100
+    -o MaxSessions=100 ${session:+-o "SetEnv=$session"}
