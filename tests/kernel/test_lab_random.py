@@ -24,6 +24,9 @@ from support.host import MODULE, Host, a_host, assert_foretold, assert_same, dif
 from support.runner import Result
 from support.sandbox import entered, sandbox, why_impossible
 
+from ansible_collections.nslab.linux.plugins.plugin_utils._scene_defined import picture_of_definition
+from ansible_collections.nslab.linux.plugins.plugin_utils._scene_seen import picture_of_seen
+
 SOAK = int(os.environ.get("NSLAB_SOAK", "0"))
 
 
@@ -148,6 +151,7 @@ class LabByLot(RuleBasedStateMachine):
         assert len(every) == len(set(every)), given
         self.given = given
         self.look_at_namespaces(options)
+        self.look_at_picture(options)
 
     def look_at_others(self) -> None:
         changes = snapshot.differences(self.others, bystanders.seen())
@@ -194,6 +198,14 @@ class LabByLot(RuleBasedStateMachine):
                 route for family in (4, 6) for route in self.host.routes(name, family) if route.get("protocol") != "ra"
             ]
             assert sorted(shown(route) for route in seen) == wanted, name
+
+    def look_at_picture(self, options: dict[str, Any]) -> None:
+        """Nothing stands out in it, but for ports and ends that were declared with unlike MTUs."""
+        drawn = picture_of_seen(dict(runner.run("lab_info", {})), options)
+        ends = [end for wire in drawn.wires for end in wire.ends]
+        texts = {f"{mark.kind}: {mark.text}" for each in (*drawn.nodes, *drawn.wires, *ends) for mark in each.marks}
+        assert {text for text in texts if "declared" in text or not text.startswith("mtu: ")} == set()
+        assert {node.key for node in drawn.nodes} == {node.key for node in picture_of_definition(options).nodes}
 
 
 def shown(route: dict[str, Any]) -> str:
