@@ -36,8 +36,6 @@ INTO_THIS_MACHINE = "nslab.linux.netns_local"
 OVER_SSH = "nslab.linux.netns"
 _INTO = {"local": INTO_THIS_MACHINE, "ssh": OVER_SSH, "smart": OVER_SSH}
 _CORE = re.compile(r"^ansible\.(builtin|legacy)\.")
-# Said of each namespace by itself, or of the parent alone.
-_NOT_THE_PARENTS = {"ansible_connection", "ansible_host", "ansible_netns"}
 _INTERPRETER = re.compile(r"ansible_\w+_interpreter\Z")
 _NO_TEMPLATE = re.compile(r"[\w./:@+, -]*\Z")
 
@@ -113,13 +111,13 @@ def reached_by(name: str, variables: Variables, way: str, templar: Rendering) ->
     known = {
         *_names_of("connection", way),
         *_names_of("shell", "sh", _said(variables, "ansible_shell_type", templar)),
-        *_names_of("become", "sudo", "su", _said(variables, "ansible_become_method", templar)),
+        *_names_of("become", "sudo", _said(variables, "ansible_become_method", templar)),
         *_names_of_all(),
     }
     found = {
         key: _as_of(name, key, value, templar)
         for key, value in variables.items()
-        if (key in known or _INTERPRETER.match(key)) and key not in _NOT_THE_PARENTS
+        if key in known or _INTERPRETER.match(key)
     }
     address = next((key for key in ("ansible_host", "ansible_ssh_host") if variables.get(key)), None)
     # Never left out: a namespace has no address of its own.

@@ -384,6 +384,28 @@ def test_a_pattern_chooses_the_parents_and_namespaces_are_none(room: Room):
 
     # web1 is at none of the places 1 to 3; db1 is in a group that is not in `all` before all sources are read.
     assert [host for host in seen.hosts if "green" in host] == ["green@web1", "green@db1"]
+    assert "red@web1" not in room.said()
+
+
+def test_variables_beside_the_hosts_and_beside_the_lab_file_are_seen(room: Room):
+    room.write("hosts/hosts.yml", "web: {hosts: {web1: , web2: }}\n")
+    room.write("hosts/group_vars/web.yml", f"nslab_lab:{PAIR}site: 0\n")
+    room.write("labs/host_vars/web2.yml", "site: 2\n")
+    room.write("labs/nslab.yml", FLEET)
+
+    seen = room.read("hosts/hosts.yml", "labs/nslab.yml")
+
+    assert seen.raw("red@web1")["nslab_addresses"] == {"eth0": ["10.3.0.1/30"]}
+    assert seen.raw("red@web2")["nslab_addresses"] == {"eth0": ["10.3.2.1/30"]}
+
+
+def test_a_namespace_that_is_a_host_already_is_a_fault_of_its_parent(room: Room):
+    room.write(
+        "hosts.yml", "web: {hosts: {web1: , red@web2: , web2: }, vars: {nslab_lab: {name: a, namespaces: {red: }}}}\n"
+    )
+    room.write("nslab.yml", FLEET.replace("web", "web1,web2"))
+    assert room.read("hosts.yml", "nslab.yml").hosts == ["web1", "red@web2", "web2", "red@web1"]
+    assert "nslab.yml: web2: namespace red of lab a would be the host red@web2, which is there already" in room.said()
 
 
 def test_nobody_with_a_lab_is_told_of_and_one_without_is_not(room: Room):
