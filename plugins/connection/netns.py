@@ -36,8 +36,8 @@ notes:
     other and with P(ansible.builtin.ssh#connection). To reset the connection of one (C(meta) reset_connection) closes
     that of all, which the next task opens again.
   - Files are read and written inside, too, as the login user. To fetch C(/etc/resolv.conf) fetches the namespace's. They
-    go through commands, as with the transfer method V(piped), and neither sftp nor scp is run. A file passes through the
-    memory of the machine that runs Ansible.
+    go through commands, as with the transfer method V(piped), and neither sftp nor scp is run. A file that is put
+    passes as a whole through the memory of the machine that runs Ansible.
   - C(/etc/resolv.conf) and the other files of C(/etc/netns/NAME) are bound over those of C(/etc). They can be written to
     but not replaced, as M(ansible.builtin.copy) and M(ansible.builtin.template) do (C(EBUSY)). Write
     C(/etc/netns/NAME/resolv.conf) outside instead, or use M(nslab.linux.ns_resolv).
@@ -121,6 +121,8 @@ class Connection(Inside, Ssh):
 
     # Its own, since by the name of Ssh others know that they may open one themselves, which would lead to the host.
     transport = "nslab.linux.netns"
+    # In bytes. Of what a command says ansible-core copies all that it has with each read: of a large file for minutes.
+    _piece = 2 << 20
 
     def _host_name(self) -> str:
         return str(self.host)
@@ -143,3 +145,10 @@ class Connection(Inside, Ssh):
             stdout.write(out)
             out = b""
         return code, out, err
+
+    def _fetch(self, name: str, what: str, file: t.IO[bytes]) -> None:
+        end = self._piece
+        self._transfer(f"exec head -c {self._piece} <{name}", what, stdout=file)
+        while file.tell() == end:
+            self._transfer(f"tail -c +{end + 1} <{name} | head -c {self._piece}", what, stdout=file)
+            end += self._piece

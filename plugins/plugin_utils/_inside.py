@@ -69,10 +69,13 @@ class Inside(ConnectionBase):
     def fetch_file(self, in_path: str, out_path: str) -> None:
         try:
             with open(out_path, "wb") as file:
-                self._transfer(f"exec cat {shlex.quote(in_path)}", f"fetch {in_path}", stdout=file)
+                self._fetch(shlex.quote(in_path), f"fetch {in_path}", file)
         except AnsibleError:
             os.unlink(out_path)
             raise
+
+    def _fetch(self, name: str, what: str, file: t.IO[bytes]) -> None:
+        self._transfer(f"exec cat <{name}", what, stdout=file)
 
     def _transfer(self, command: str, what: str, **streams: t.IO[bytes]) -> None:
         display.vvv(f"{what} in namespace {self.get_option('netns')}", host=self._play_context.remote_addr)

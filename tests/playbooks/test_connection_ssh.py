@@ -168,7 +168,8 @@ def test_files_are_put_and_fetched_inside_as_the_user(fleet: Fleet, tmp_path: Pa
     source, target, name = tmp_path / "it's here", tmp_path / "fetched", '/srv/it\'s "$HOME"'
     # A terminal that is asked for changes no byte.
     red = By(fleet, remote_user=user, ssh_args="-tt -C -o ControlMaster=auto -o ControlPersist=60s").connection
-    for content in (BYTES * 20, b""):
+    red._piece = len(BYTES)
+    for content in (BYTES * 2, BYTES * 2 + b"\n", b"", b"."):
         source.write_bytes(content)
         red.put_file(str(source), name)
         red.fetch_file(name, str(target))
@@ -238,6 +239,8 @@ def test_what_is_said_on_the_way_in_is_told_from_what_is_said_inside(fleet: Flee
     code, out, err = red.exec_command(f"{WHERE}; echo nslab: inside >&2; exit 213", sudoable=False)
 
     assert (code, out.decode().strip(), err) == (213, there.red, b"welcomenslab: inside\n")
+    # By that name others, as rsync, would open a connection themselves, which leads to the host.
+    assert Connection.transport != ssh.Connection.transport
     # By its path.
     assert By(fleet, "/run/netns/red", **options).connection.exec_command(WHERE, sudoable=False)[1] == out
     variables = By(fleet, ssh_extra_args="-A", **options).connection.exec_command("env", sudoable=False)[1].decode()
