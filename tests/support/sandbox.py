@@ -124,14 +124,16 @@ def marked_processes(mark: str, mounts: int = 0) -> dict[int, str]:
 
 
 def end_processes(mark: str, mounts: int) -> list[str]:
-    left = [f"process {pid} ({command})" for pid, command in marked_processes(mark, mounts).items()]
-    while running := marked_processes(mark, mounts):
+    running = marked_processes(mark, mounts)
+    left = [f"process {pid} ({command})" for pid, command in running.items()]
+    while running:
         for pid in running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
         time.sleep(0.005)
+        running = marked_processes(mark, mounts)
     return left
 
 

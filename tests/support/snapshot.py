@@ -142,13 +142,20 @@ def read_switch(path: str) -> str:
 
 def address_types(path: str) -> dict[str, str]:
     """Of each link in a namespace, where its MAC address comes from (NET_ADDR_*), which only its sysfs tells."""
-    look = "grep -s '' /sys/class/net/*/addr_assign_type"
-    if path:
-        words = ["nsenter", f"--net={path}", "unshare", "--mount", "sh", "-c", f"mount -t sysfs sysfs /sys; {look}"]
-    else:
-        words = ["sh", "-c", look]
+    if not path:
+        return {link.name: kind for link in Path("/sys/class/net").iterdir() if (kind := address_type(link))}
+    look = "mount -t sysfs sysfs /sys; grep -s '' /sys/class/net/*/addr_assign_type"
+    words = ["nsenter", f"--net={path}", "unshare", "--mount", "sh", "-c", look]
     lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
     return {line.split("/")[4]: line.rpartition(":")[2] for line in lines}
+
+
+def address_type(link: Path) -> str | None:
+    """None for what is no link, or gone."""
+    try:
+        return read_switch(str(link / "addr_assign_type"))
+    except OSError:
+        return None
 
 
 def parse(out: str) -> dict[str, Any]:
