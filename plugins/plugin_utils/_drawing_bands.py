@@ -166,6 +166,9 @@ class Bands:
             if self._is_reversed(band[0]):
                 for column in band:
                     self.layers[column] = self.layers[column][::-1]
+        # At the other side a bridge may be wider.
+        self.blocks = self._blocks(drawn=False)
+        self.widths = [max(self.blocks[one].width for one in layer) for layer in self.layers]
         self.blocks = self._blocks(drawn=True)
         left = self._columns()
         tops = self._tops()

@@ -47,6 +47,7 @@ def drawing_of(picture: Picture) -> Drawing:
     body = _body(graph)
     width = max(body.width, _LEAST)
     above = _heading(picture, width)
+    width = max([width, *(item.box[2] for group in above for item in group.items if isinstance(item, Text))])
     top = MARGIN + _height(above)
     groups = [group.moved(MARGIN, MARGIN) for group in above]
     left = MARGIN + (width - body.width) / 2

@@ -92,6 +92,17 @@ def test_why_something_could_not_be_read_stands_below_its_picture():
     assert "something else" not in page
 
 
+def test_a_page_of_one_host_says_once_what_stands_out_and_all_of_it():
+    lab = {"name": "x", "nodes": {"count": 9, "bridge": "b"}, "bridges": {"b": {}}, "namespaces": {"web": {}}}
+    one = {"seen": seen(host=1, web=1), "definitions": [lab]}
+    page = draw_page({"a": one})
+    assert len(re.findall('<li class="mark', page)) == 19
+    assert "more</a>" not in page
+    both = draw_page({"a": one, "b": host()})
+    assert len(re.findall('<li class="mark', both)) == 5 + 19
+    assert "and 14 more</a>" in both
+
+
 def test_of_many_hosts_those_are_folded_where_nothing_stands_out():
     few = draw_page({f"web{number}": host() for number in range(8)})
     assert len(re.findall(r'<details class="host" id="host-\d+" open>', few)) == 8
@@ -115,20 +126,20 @@ def test_findings_name_their_place_and_a_lab_that_is_not_there_is_one():
             "host/br0",
             "br0",
             "bridge",
-            marks=(Mark(DOWN, "bridge host:br0 is down"), Mark(CHANGED, "stp 0, declared 1")),
+            marks=(Mark(DOWN, "br0 is down"), Mark(CHANGED, "stp 0, declared 1")),
         ),
     )
     ends = (
-        End("web", "eth0", marks=(Mark(DOWN, "web:eth0 is down"), Mark(MISSING, "10.1.0.2/24 is missing on eth0"))),
+        End("web", "eth0", marks=(Mark(DOWN, "eth0 is down"), Mark(MISSING, "10.1.0.2/24 is missing on eth0"))),
         End("host/br0"),
     )
     picture = Picture("x", nodes, (Wire(ends, marks=(Mark(DOWN, "no carrier"),)),), observed=True)
     assert [(each.anchor, each.text) for each in findings(picture, "h-")] == [
         ("h-node-1", "web: route default via 10.1.0.1 is missing"),
-        ("h-node-2", "bridge host:br0 is down"),
+        ("h-node-2", "host/br0: br0 is down"),
         ("h-node-2", "host/br0: stp 0, declared 1"),
         ("h-wire-0", "no carrier"),
-        ("h-wire-0", "web:eth0 is down"),
+        ("h-wire-0", "web: eth0 is down"),
         ("h-wire-0", "web: 10.1.0.2/24 is missing on eth0"),
     ]
     gone = tuple(Node(name, name, NAMESPACE, marks=(Mark(MISSING, f"namespace {name} is missing"),)) for name in "ab")
