@@ -103,6 +103,25 @@ def room(tmp_path: Path, capsys: pytest.CaptureFixture) -> Room:
     return Room(tmp_path, capsys)
 
 
+def test_the_documented_examples_give_the_hosts_and_groups_that_they_name(room: Room):
+    page = sys.modules[type(inventory_loader.get("nslab.linux.lab")).__module__]
+    own, of_parents = page.EXAMPLES.split("---\n")[1:]
+    room.write("office/office.nslab.yml", own)
+    room.write("fleet/fleet.nslab.yml", of_parents)
+    hosts = "webservers: {hosts: {web1: {site: 1}, web2: {site: 2}}, vars: {datacenter: north}}\n"
+    room.write("fleet/a.yml", hosts)
+    room.write("fleet/group_vars/webservers.yml", f"nslab_lab:{PAIR}")
+
+    office, fleet = room.read("office"), room.read("fleet")
+
+    assert office.group("on_office0") == office.hosts == ["desk1", "desk2", "desk3", "printer"]
+    assert office.group("desks") == office.hosts[:3]
+    assert office.rendered("printer", "address") == "10.2.0.5"
+    assert fleet.hosts[2:] == fleet.group("in_north") == ["red@web1", "blue@web1", "red@web2", "blue@web2"]
+    assert fleet.group("all_blue") == ["blue@web1", "blue@web2"]
+    assert "WARNING" not in room.said()
+
+
 # a lab of the file itself
 
 
