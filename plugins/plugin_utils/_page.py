@@ -32,13 +32,14 @@ class Finding:
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """A host of the page. ``fault`` is why it, or one of its labs, could not be looked at."""
+    """A host of the page. ``faults`` say why it, or one of its labs, can't be drawn, ``notes`` why a part could not be read."""
 
     name: str
     anchor: str
     pictures: tuple[Picture, ...] = ()
     faults: tuple[str, ...] = ()
     compared: bool = False
+    notes: tuple[str, ...] = ()
 
     def prefix(self, index: int) -> str:
         return f"{self.anchor}-{index}-"
@@ -71,11 +72,10 @@ def _host(name: str, anchor: str, given: object) -> Host:
     reasons = tuple(str(one) for one in told or () if "can't be read" in str(one))
     for definition in definitions or [None]:
         try:
-            picture = picture_of_seen(seen, definition)
-            pictures.append(dataclasses.replace(picture, notes=(*picture.notes, *reasons)))
+            pictures.append(picture_of_seen(seen, definition))
         except Problem as problem:
             faults.append(str(problem))
-    return Host(name, anchor, tuple(pictures), tuple(faults), bool(definitions))
+    return Host(name, anchor, tuple(pictures), tuple(faults), bool(definitions), reasons)
 
 
 def findings(picture: Picture, prefix: str = "") -> list[Finding]:
@@ -105,7 +105,7 @@ def _finding(anchor: str, where: str, mark: Mark) -> Finding:
 def draw_page(given: t.Mapping[str, t.Any], title: str = "Network namespaces") -> str:
     """The page as text. Raises Problem where ``given`` is not of the shape that `hosts_of` takes."""
     hosts = hosts_of(given)
-    rows = "\n".join(_row(host) for host in hosts)
+    rows = "\n".join(_row(host, len(hosts)) for host in hosts)
     sections = "\n".join(_section(host, len(hosts)) for host in hosts)
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -166,14 +166,15 @@ def _counts(host: Host) -> tuple[int, int]:
     return sum(not _is_missing(each.marks) for each in nodes), sum(not _is_missing(each.marks) for each in wires)
 
 
-def _row(host: Host) -> str:
+def _row(host: Host, hosts: int) -> str:
     namespaces, links = map(str, _counts(host) if host.pictures else ("-", "-"))
     labs = ", ".join(_text(picture.name) for picture in host.pictures if picture.name) or "-"
     found = host.findings
     if found:
-        items = [_item(each) for each in found[:MOST]]
-        if len(found) > MOST:
-            items.append(f'<li><a href="#{host.anchor}">and {len(found) - MOST} more</a></li>')
+        most = MOST if hosts > 1 else len(found)
+        items = [_item(each) for each in found[:most]]
+        if len(found) > most:
+            items.append(f'<li><a href="#{host.anchor}">and {len(found) - most} more</a></li>')
         said = f"<ul>{''.join(items)}</ul>"
     else:
         said = f'<span class="fine"><span aria-hidden="true">✓</span> {_fine(host)}</span>'
@@ -197,7 +198,8 @@ def _section(host: Host, hosts: int) -> str:
     found = host.findings
     opened = " open" if found or hosts <= MANY else ""
     faults = "".join(f'<p class="fault">{_text(fault)}</p>\n' for fault in host.faults)
-    figures = "".join(_figure(host, index, picture) for index, picture in enumerate(host.pictures))
+    figures = "".join(_figure(host, index, picture, hosts > 1) for index, picture in enumerate(host.pictures))
+    figures += "".join(f'<p class="note">{_text(note)}</p>\n' for note in host.notes)
     state = f"{len(found)} standing out" if found else _fine(host)
     return (
         f'<details class="host" id="{host.anchor}"{opened}>\n'
@@ -206,14 +208,14 @@ def _section(host: Host, hosts: int) -> str:
     )
 
 
-def _figure(host: Host, index: int, picture: Picture) -> str:
+def _figure(host: Host, index: int, picture: Picture, listed: bool) -> str:
+    """``listed``: with what stands out, which a page of one host has right above."""
     prefix = host.prefix(index)
-    items = "".join(_item(each) for each in findings(picture, prefix))
+    items = "".join(_item(each) for each in findings(picture, prefix)) if listed else ""
     marks = f"<ul>{items}</ul>\n" if items else ""
-    notes = "".join(f'<p class="note">{_text(note)}</p>\n' for note in picture.notes)
     return (
         f'<figure id="{prefix.rstrip("-")}">\n{marks}<div class="drawing" tabindex="0">\n'
-        f"{draw_svg(picture, prefix=prefix)}\n</div>\n{notes}</figure>\n"
+        f"{draw_svg(picture, prefix=prefix)}\n</div>\n</figure>\n"
     )
 
 

@@ -23,7 +23,6 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._scene_wires import po
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_words import (
     HOST_KEY,
     Place,
-    at,
     bridge_key,
     route_text,
     seen_nat,
@@ -64,11 +63,11 @@ class Nodes:
             return Node(key, name, BRIDGE, None if where == HOST_KEY else where, marks=self.marks.of_node(key))
         ports = [self.sight.link((where, port)) for port in bridge.ports or ()]
         lines = [*bridge.addresses, *(_line(port) for port in ports if port is not None and _is_other(port))]
-        marks = [] if bridge.up or place in self.scope.down else [Mark(DOWN, f"bridge {at(place)} is down")]
+        marks = [] if bridge.up or place in self.scope.down else [Mark(DOWN, f"{name} is down")]
         mtus = port_mtus(self.scope, bridge)
         if mtus and bridge.mtu not in mtus:
             have = " and ".join(map(str, sorted(mtus)))
-            marks.append(Mark(MTU, f"bridge {at(place)} has mtu {bridge.mtu}, its ports have {have}"))
+            marks.append(Mark(MTU, f"{name} has mtu {bridge.mtu}, its ports have {have}"))
         return Node(
             key,
             name,
@@ -88,7 +87,7 @@ class Nodes:
     def _down(self, where: str) -> t.Iterator[Mark]:
         for link in self.scope.links(where):
             if _is_other(link) and not link.up:
-                yield Mark(DOWN, f"{at(link.place)} is down")
+                yield Mark(DOWN, f"{link.name} is down")
 
 
 def _is_other(link: SeenLink) -> bool:

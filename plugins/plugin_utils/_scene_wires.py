@@ -76,9 +76,9 @@ class Wires:
 
     def _down(self, link: SeenLink, other: Place | None) -> t.Iterator[Mark]:
         if not link.up and link.place not in self.scope.down:
-            yield Mark(DOWN, f"{at(link.place)} is down")
+            yield Mark(DOWN, f"{link.name} is down")
         if self._no_carrier(link, other) and (other is None or self.sight.link(other) is None):
-            yield Mark(DOWN, f"{at(link.place)} has no carrier")  # else it is said of the far end
+            yield Mark(DOWN, f"{link.name} has no carrier")  # else it is said of the far end
 
     def _no_carrier(self, link: SeenLink, other: Place | None) -> bool:
         """The kernel is late in saying that there is one: where both ends are up, there is."""
@@ -88,7 +88,7 @@ class Wires:
     def _mtu(self, link: SeenLink, outlet: SeenLink | None) -> t.Iterator[Mark]:
         """A port that has another MTU than its bridge; where all have, it is said of the bridge."""
         if outlet is not None and link.mtu != outlet.mtu and outlet.mtu in port_mtus(self.scope, outlet):
-            yield Mark(MTU, f"{at(link.place)} has mtu {link.mtu}, bridge {outlet.name} has {outlet.mtu}")
+            yield Mark(MTU, f"{link.name} has mtu {link.mtu}, bridge {outlet.name} has {outlet.mtu}")
 
 
 def port_mtus(scope: Scope, bridge: SeenLink) -> set[int]:
