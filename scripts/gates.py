@@ -54,6 +54,7 @@ ORDER = [
     "roles",
     "playbooks",
     "examples",
+    "fleet",
     "sanity",
     "kernel-oldest",
     "integration",

@@ -22,7 +22,8 @@ ended() {
     rm -r "$room"
 }
 trap ended EXIT
-molecule test --all --shared-state 2>&1 | tee "$GATE/said"
+# The scenario fleet has hosts and a gate of its own.
+molecule test --all --exclude fleet --shared-state 2>&1 | tee "$GATE/said"
 
 # None of them was forgotten, and no step of one was left out.
 mapfile -t scenarios < <(
@@ -32,7 +33,7 @@ mapfile -t scenarios < <(
         roles/*) basename "$path" ;;
         extensions/*) basename "$(dirname "$path")" ;;
         esac
-    done | sort -u
+    done | sort -u | grep -vx fleet
 )
 for scenario in default "${scenarios[@]}"; do
     steps=(prepare converge idempotence verify cleanup)

@@ -149,6 +149,13 @@ class Fleet:
                     return next(iter(children(child)), None)
         return None
 
+    def pids(self) -> list[int]:
+        """All processes of the fleet, the keeper first."""
+        found = [self.keeper] if self.keeper else []
+        for pid in found:
+            found += children(pid)
+        return found
+
     def enter(self, host: FleetHost, words: Sequence[str]) -> list[str]:
         """The command that runs `words` on the host, past ssh: for witnesses, and for what breaks things."""
         pid = self.pid(host)

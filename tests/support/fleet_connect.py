@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import sys
 
-SECONDS = 10
+SECONDS = 30
 
 
 def main(host: str, port: str) -> None:

@@ -31,7 +31,7 @@ Host host* {network}.*
     ProxyUseFdpass yes
     ProxyCommand nsenter --net=/proc/{keeper}/ns/net -- "{python}" -I -S "{here}/fleet_connect.py" %h %p
     ServerAliveInterval 5
-    ServerAliveCountMax 2
+    ServerAliveCountMax 6
     LogLevel ERROR
 """
 
