@@ -19,7 +19,7 @@ from ansible_collections.nslab.linux.plugins.plugin_utils import _entering
 display = Display()
 
 
-class Inside(ConnectionBase):
+class Inside(ConnectionBase):  # type: ignore[misc]  # ansible-core carries no types
     """Stands before the connection of ansible-core among the bases; each command of that is carried into the namespace.
 
     One command is one command there: nothing is asked before it. Files go through commands, too, so that they are those
@@ -45,7 +45,7 @@ class Inside(ConnectionBase):
         mended = {**variables, "inventory_hostname": _entering.asked_host(variables, self._play_context.remote_addr)}
         before, templar.available_variables = templar.available_variables, mended
         try:
-            return super()._resolve_option_variables(mended, templar)
+            return dict(super()._resolve_option_variables(mended, templar))
         finally:
             templar.available_variables = before
 
