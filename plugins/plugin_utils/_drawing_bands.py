@@ -16,6 +16,7 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import Box, G
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_block import Anchor, Block, Builder, Sides, WireEnd
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import (
     kinds_of,
+    line_kinds,
     marks_of,
     speaker_of,
     title_of_wire,
@@ -303,7 +304,7 @@ class Bands:
         if level and curve:
             points, curve = (points[0], points[-1]), False
         role = "wire" if wire.cable else "loose"
-        items: list[Item] = [Line(points, role, kinds_of(wire), curve)]
+        items: list[Item] = [Line(points, role, line_kinds(wire), curve)]
         for end in (0, 1):
             anchor = anchors[number, end]
             items.append(Sign(anchor.x, anchor.y, anchor.state))

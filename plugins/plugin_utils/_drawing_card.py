@@ -21,7 +21,9 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_text import f
 from ansible_collections.nslab.linux.plugins.plugin_utils._picture import (
     BRIDGE,
     DOWN,
+    EXTRA,
     HOST,
+    MISSING,
     NAMESPACE,
     OUTSIDE,
     End,
@@ -80,9 +82,10 @@ def state_of(wire: Wire, end: End) -> str:
 
 
 def marks_of(wire: Wire, end: End) -> tuple[Mark, ...]:
-    """The marks of one end, and that it is down, if no other says so."""
+    """The marks of one end, and that it is down, if nothing at the wire says so."""
     marks = end.marks
-    if end.up is False and not any(mark.kind == DOWN for mark in (*marks, *wire.marks)):
+    told = (*wire.marks, *wire.ends[0].marks, *wire.ends[1].marks)
+    if end.up is False and not any(mark.kind == DOWN for mark in told):
         marks += (Mark(DOWN, ""),)
     return unique(marks)
 
@@ -90,6 +93,12 @@ def marks_of(wire: Wire, end: End) -> tuple[Mark, ...]:
 def kinds_of(wire: Wire) -> tuple[str, ...]:
     marks = (*wire.marks, *marks_of(wire, wire.ends[0]), *marks_of(wire, wire.ends[1]))
     return tuple(dict.fromkeys(mark.kind for mark in marks))
+
+
+def line_kinds(wire: Wire) -> tuple[str, ...]:
+    """Those of the line between: an address that is missing at an end is no link that is missing."""
+    own = {mark.kind for mark in wire.marks}
+    return tuple(kind for kind in kinds_of(wire) if kind in own or kind not in (MISSING, EXTRA))
 
 
 def speaker_of(wire: Wire, kinds: t.Mapping[str, str]) -> int:

@@ -25,6 +25,7 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import (
     Port,
     head_of,
     kinds_of,
+    line_kinds,
     mark_rows,
     marks_of,
     port,
@@ -169,7 +170,7 @@ def _stub(graph: Graph, one: Port, stubs: _Stubs, ends: tuple[float, float], y: 
     trunk, card = ends
     inward = 1 if card > trunk else -1
     role = "wire" if wire.cable else "loose"
-    items: list[Item] = [Line(((trunk, y), (card, y)), role, kinds)]
+    items: list[Item] = [Line(((trunk, y), (card, y)), role, line_kinds(wire))]
     items.append(Sign(trunk, y, state_of(wire, wire.ends[1 - one.end])))
     items.append(Sign(card, y, one.state))
     if kinds:

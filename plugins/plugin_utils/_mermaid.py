@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import kinds_of, marks_of
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import line_kinds, marks_of
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_graph import complete
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_text import clean, said, shorten, unique
 from ansible_collections.nslab.linux.plugins.plugin_utils._picture import (
@@ -65,7 +65,7 @@ def draw_mermaid(picture: Picture) -> str:
     styles: dict[str, list[int]] = {}
     for number, wire in enumerate(picture.wires):
         lines.append(f"  {_link(wire, index)}")
-        for kind in [kind for kind in kinds_of(wire) if kind in _STYLES][:1]:
+        for kind in [kind for kind in line_kinds(wire) if kind in _STYLES][:1]:
             styles.setdefault(kind, []).append(number)
     lines += [f"  linkStyle {','.join(map(str, numbers))} {_STYLES[kind]}" for kind, numbers in styles.items()]
     lines += _remarks(picture)
@@ -93,7 +93,7 @@ def _link(wire: Wire, index: t.Mapping[str, int]) -> str:
     ends = [" ".join([end.interface, *end.addresses]).strip() for end in wire.ends]
     marks = unique((*wire.marks, *marks_of(wire, wire.ends[0]), *marks_of(wire, wire.ends[1])))
     lines = [line for line in (*ends, *_told(marks)) if line]
-    broken = any(kind in (DOWN, MISSING) for kind in kinds_of(wire))
+    broken = any(kind in (DOWN, MISSING) for kind in line_kinds(wire))
     line = "-.-" if broken or not wire.cable else "---"
     label = f"|{_quoted(lines)}|" if lines else ""
     return f"n{index[wire.ends[0].node]} {line}{label} n{index[wire.ends[1].node]}"
