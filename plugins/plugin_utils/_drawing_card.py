@@ -163,18 +163,27 @@ class Card:
         """Whether the interfaces at the right stand beside what is below the name: a bridge is a bar, and the lower the better."""
         return self.node.kind == BRIDGE and not self.left
 
+    @property
+    def _is_bare(self) -> bool:
+        """Whether nothing is said of its interfaces, and a side has one at most: they take no room below the name."""
+        sides = (self.left, self.right)
+        return all(len(side) <= 1 and not any(row.width for one in side for row in one.rows) for side in sides)
+
     @functools.cached_property
     def height(self) -> float:
         above = ROW * (len(self.head) - 1)
         sides = [sum(one.height for one in side) for side in (self.left, self.right)]
-        rows = max(above, *sides) if self._is_beside else above + max(sides)
+        if self._is_bare:
+            rows = above
+        else:
+            rows = max(above, *sides) if self._is_beside else above + max(sides)
         return HEAD + rows + (FOOT if rows else 2)
 
     def ports(self) -> t.Iterator[tuple[Port, bool, float]]:
         """Each with whether it is at the right, and its height below the top of the card."""
         above = 0 if self._is_beside else ROW * (len(self.head) - 1)
         for side in (self.left, self.right):
-            y = HEAD + above + ROW / 2
+            y = HEAD / 2 + 1 if self._is_bare else HEAD + above + ROW / 2
             for one in side:
                 yield one, side is self.right, y
                 y += one.height

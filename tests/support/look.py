@@ -16,9 +16,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
+from ansible_collections.nslab.linux.plugins.filter.lab_svg import lab_svg
 from ansible_collections.nslab.linux.plugins.plugin_utils._svg import draw_svg
 from ansible_collections.nslab.linux.tests.unit.plugins.plugin_utils.pictured import SHAPES, marked
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "office"
 SIZES = (5, 40, 300)
 # The numbers are those of blink's setting preferredColorScheme.
 SCHEMES = {"dark": 0, "light": 1}
@@ -107,11 +111,20 @@ def photographed(scheme: str, name: str, svg: str, where: Path) -> None:
         browse(scheme, page, f"--screenshot={image}", f"--window-size={width},{height}")
 
 
+def draw_example() -> None:
+    lab = yaml.safe_load((EXAMPLE / "office.nslab.yml").read_text(encoding="utf-8"))["lab"]
+    (EXAMPLE / "office.svg").write_text(lab_svg(lab), encoding="utf-8")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev look", description=__doc__)
     parser.add_argument("where", type=Path)
     parser.add_argument("shapes", nargs="*", metavar="SHAPE", help=f"some of them: {', '.join(SHAPES)}")
+    parser.add_argument("--example", action="store_true", help="only draw the picture of examples/office anew")
     asked = parser.parse_args()
+    if asked.example:
+        draw_example()
+        return 0
     unknown = set(asked.shapes) - set(SHAPES)
     if unknown:
         parser.error(f"no such shape: {', '.join(sorted(unknown))}")

@@ -8,10 +8,13 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 
+from ansible_collections.nslab.linux.plugins.filter.lab_svg import lab_svg
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import STYLES
 from ansible_collections.nslab.linux.plugins.plugin_utils._picture import DOWN, End, Mark, Nat, Node, Picture, Wire
 from ansible_collections.nslab.linux.plugins.plugin_utils._svg import draw_svg
@@ -198,3 +201,10 @@ def test_letters_have_the_size_that_they_are_measured_at():
         sizes = sizes or re.findall(r"font-size:([0-9.]+)px", rule("text"))
         assert [float(size) for size in sizes] == [style.size], name
         assert style.size >= 9
+
+
+def test_the_picture_beside_the_example_is_what_the_filter_draws():
+    """The README shows it. After a change of either: ./dev look --example"""
+    example = Path(__file__).parents[4] / "examples" / "office"
+    lab = yaml.safe_load((example / "office.nslab.yml").read_text(encoding="utf-8"))["lab"]
+    assert (example / "office.svg").read_text(encoding="utf-8") == lab_svg(lab)
