@@ -60,6 +60,8 @@ def plays(fleet: Fleet, tmp_path: Path, ansible_runs: Ansible) -> Plays:
         "ansible_netns": "{{ inventory_hostname }}",
         "ansible_host": first,
         "ansible_control_path_dir": str(sockets(fleet)),
+        # Longer than any test; they end with the fleet.
+        "ansible_ssh_args": "-o ControlMaster=auto -o ControlPersist=600s",
     }
     by_ops = {
         "ansible_host": second,
