@@ -21,7 +21,7 @@ from support.sandbox import entered
 
 from ansible_collections.nslab.linux.plugins.module_utils._blockers import Blocker, blockers, fate, sees_bridged
 from ansible_collections.nslab.linux.plugins.module_utils._filtering import ESTABLISHED, Flow
-from ansible_collections.nslab.linux.plugins.module_utils._kernel import _nft_codec, _nft_steps
+from ansible_collections.nslab.linux.plugins.module_utils._kernel import _nft_codec, _nft_steps, _xtables
 from ansible_collections.nslab.linux.plugins.module_utils._kernel._kernel import Kernel
 from ansible_collections.nslab.linux.plugins.module_utils._kernel._netlink import Netlink
 from ansible_collections.nslab.linux.plugins.module_utils._ruleset import AddressIn
@@ -410,3 +410,13 @@ def test_thousands_of_rules_are_read_each_for_what_it_is(backend: str) -> None:
             for raw in _nft_steps.raw_rule(message).expressions:
                 slow, fast = _nft_codec.decode_step(raw), _nft_steps.fast_step(raw)
                 assert fast == slow or fast.name in _nft_steps.XT
+
+
+def test_a_user_namespace_whose_listing_belongs_to_nobody_has_none_of_the_legacy_tables(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(path: str, **_options: object) -> object:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(_xtables, "open", refused, raising=False)
+    assert _xtables.read_forwarding() == ()

@@ -88,6 +88,10 @@ def _is_there(layout: _Layout) -> bool:
             return _FILTER.decode() in file.read().split()
     except FileNotFoundError:
         return False
+    except PermissionError:
+        # A namespace that was made in one go with its user namespace: the file belongs to nobody there, since that had no
+        # root yet. To ask for the table instead would make it. What is in there is at most what the same user put there.
+        return False
 
 
 def _read(layout: _Layout) -> Table:
