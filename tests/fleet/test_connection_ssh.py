@@ -40,7 +40,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     if os.geteuid() != 0:
         pytest.skip("needs root, to make hosts of namespaces")
     made = Fleet(tmp_path_factory.mktemp("fleet") / "room")
-    made.up(2)
+    made.up(2, bytecode=True)
     try:
         for host in made.hosts:
             made.said(host, GROUND + USERS)
@@ -49,8 +49,15 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         made.down()
 
 
+@pytest.fixture(scope="module")
+def ansible(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ansible]:
+    started = Ansible(tmp_path_factory.mktemp("ansible"))
+    yield started
+    started.end()
+
+
 @pytest.fixture
-def plays(fleet: Fleet, tmp_path: Path, ansible_runs: Ansible) -> Plays:
+def plays(fleet: Fleet, tmp_path: Path, ansible: Ansible) -> Plays:
     """The namespaces of host1 as root with pipelining and those of host2 as ops without."""
     first, second = (host.address for host in fleet.hosts)
     known = yaml.safe_load((fleet.room / "inventory.yml").read_text())["fleet"]["vars"]
@@ -77,7 +84,7 @@ def plays(fleet: Fleet, tmp_path: Path, ansible_runs: Ansible) -> Plays:
         "by_ops": by_ops,
         "by_plain": {**by_ops, "ansible_user": "plain"},
     }
-    return Plays(ansible_runs, tmp_path, {"all": {"hosts": hosts, "vars": variables}})
+    return Plays(ansible, tmp_path, {"all": {"hosts": hosts, "vars": variables}})
 
 
 class By:
