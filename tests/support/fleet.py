@@ -6,13 +6,12 @@
     host2  eth0 192.0.2.2/24 ──┼── bridge fleet 192.0.2.254/24, and 198.51.100.1, the outside of outside.py
     ...                        ┘
 
-Each host has every kind of namespace of its own but that of users, and a userland of Debian (userlands.py) that nobody else
-sees: odd ones bookworm, even ones trixie. / is shared in the first two of four hosts, as under systemd, and private in the
-others. root and ops, who may sudo, log in with the fleet's key, and so does plain, who may not.
+Each host has every kind of namespace of its own but that of users, and a userland of Debian (userlands.py): odd ones
+bookworm, even ones trixie. / is shared in the first two of four hosts, as under systemd, and private in the others. root,
+ops, who may sudo, and plain, who may not, log in with the fleet's key.
 
-All of it hangs on one process, the keeper: the first of a pid namespace in which all others are. Its network namespace has the
-bridge. When it ends the kernel ends them all, and there is nothing else to clean up than the room, the directory that has
-the key, ssh_config, inventory.yml, ansible.cfg and the logs of the hosts.
+All of it hangs on one process, the keeper: the first of a pid namespace in which all others are, with the bridge in its network
+namespace. When it ends the kernel ends them all. The room is a directory with key, ssh_config, inventory.yml, ansible.cfg, logs.
 
 In tests/ `python3 -m support.fleet up 5`, `down`, `hosts`, `start HOST`, `stop HOST`, `enter HOST COMMAND...`;
 --room tells where. That is what `./dev fleet` calls.
@@ -38,8 +37,7 @@ from .fleet_files import GATEWAY, HERE, MOST, NETWORK, OUTSIDE, FleetHost
 from .processes import began_at, children
 
 CACHE = HERE.parents[1] / ".cache"
-# In seconds; a busy machine starts 50 hosts in less.
-PATIENCE = 120
+PATIENCE = 120  # in seconds; a busy machine starts 50 hosts in less
 
 # The first process in the room. What the outside sends comes from its own address, as the answer to a datagram has to; and
 # SIGCHLD is ignored at last, so that what is orphaned leaves no zombie.
