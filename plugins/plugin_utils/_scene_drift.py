@@ -17,7 +17,11 @@ from ansible_collections.nslab.linux.plugins.module_utils._resources._nat_plan i
 from ansible_collections.nslab.linux.plugins.module_utils._resources._veth import VethEnd
 from ansible_collections.nslab.linux.plugins.module_utils._values import IPInterface
 from ansible_collections.nslab.linux.plugins.plugin_utils._picture import CHANGED, DOWN, EXTRA, MISSING, MTU
-from ansible_collections.nslab.linux.plugins.plugin_utils._scene_drift_inside import compare_inside, compare_nat
+from ansible_collections.nslab.linux.plugins.plugin_utils._scene_drift_inside import (
+    compare_inside,
+    compare_nat,
+    everybody_in,
+)
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_marks import Cable, Marks
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_sight import SeenLink, Sight
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_words import HOST_KEY, Place, at, bridge_key
@@ -58,7 +62,7 @@ class _Comparison:
         self.whole = HOST_KEY in sight.namespaces
 
     def drift(self) -> Drift:
-        gone = self._namespaces()
+        gone = tuple(self._namespaces())
         bridges = tuple(each for each in self.lab.bridges if not self._bridge(each))
         links, cables = self._links()
         self._besides(cables)
@@ -69,7 +73,7 @@ class _Comparison:
             seen = self.sight.namespaces.get(name)
             if seen is not None:
                 compare_nat(wishes.get(name, ()), seen, name, name != HOST_KEY, self.marks)
-        return Drift(tuple(gone), bridges, tuple(links), tuple(cables))
+        return Drift(gone, bridges, tuple(links), tuple(cables))
 
     def is_known(self, where: str) -> bool:
         """Whether it can be said what there is in a namespace; in one that is gone there is nothing."""
@@ -79,6 +83,7 @@ class _Comparison:
         return seen is not None and seen.links is not None
 
     def _namespaces(self) -> t.Iterator[str]:
+        everybody = everybody_in(self.lab)
         for each in self.lab.namespaces:
             seen = self.sight.namespaces.get(each.name)
             if each.name not in self.sight.namespaces and self.whole:
@@ -92,7 +97,7 @@ class _Comparison:
                         DOWN if each.loopback else CHANGED,
                         f"lo is {'up, declared down' if lo.up else 'down'}",
                     )
-                compare_inside(self.lab, each, seen, self.marks)
+                compare_inside(everybody, each, seen, self.marks)
         for name, other in self.sight.namespaces.items():
             if other is not None and other.lab == self.lab.name and name not in self.own:
                 self.marks.node(name, EXTRA, f"namespace {name} is of lab {other.lab}, and not declared")
@@ -213,6 +218,7 @@ class _Comparison:
 
     def _besides(self, declared: t.Container[Cable]) -> None:
         bridges = {(str(each.bridge.where), each.bridge.name): each.bridge for each in self.lab.bridges}
+        ends = {place_of(end.end) for each in self.lab.links for end in each.ends}
         for link in self.sight.links():
             where, name = link.place
             own = where in self.own
@@ -227,7 +233,7 @@ class _Comparison:
             elif link.ports is not None and own:
                 if link.place not in bridges:
                     self.marks.node(bridge_key(where, name), EXTRA, f"bridge {name} is not declared")
-            elif link.place not in {place_of(end.end) for each in self.lab.links for end in each.ends}:
+            elif link.place not in ends:
                 key = where if master is None else bridge_key(where, master.name)
                 self.marks.node(key, CHANGED, f"{name} ({link.kind or 'physical'}) is not declared")
 

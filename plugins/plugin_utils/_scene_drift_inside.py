@@ -29,10 +29,18 @@ _SAME = {"net/ipv4/conf/all/forwarding": "net/ipv4/ip_forward"}
 _BY_HAND = ("boot", "static")
 
 
-def compare_inside(lab: Lab, namespace: LabNamespace, seen: SeenNamespace, marks: Marks) -> None:
+Everybody = t.Mapping[str, frozenset[str]]  # by name the addresses
+
+
+def everybody_in(lab: Lab) -> Everybody | None:
+    """Whom every namespace is to know, worked out once for all of them; None where there is nobody whom all know."""
+    return {name: frozenset(map(str, each)) for name, each in host_entries(lab).items()} if lab.hosts else None
+
+
+def compare_inside(everybody: Everybody | None, namespace: LabNamespace, seen: SeenNamespace, marks: Marks) -> None:
     _routes(namespace, seen, marks)
     _sysctls(namespace, seen, marks)
-    _resolver(lab, namespace, seen, marks)
+    _resolver(everybody, namespace, seen, marks)
 
 
 def _routes(namespace: LabNamespace, seen: SeenNamespace, marks: Marks) -> None:
@@ -103,7 +111,7 @@ def _sysctls(namespace: LabNamespace, seen: SeenNamespace, marks: Marks) -> None
             marks.node(namespace.name, CHANGED, f"{path} is {found}, declared {wanted}")
 
 
-def _resolver(lab: Lab, namespace: LabNamespace, seen: SeenNamespace, marks: Marks) -> None:
+def _resolver(everybody: Everybody | None, namespace: LabNamespace, seen: SeenNamespace, marks: Marks) -> None:
     resolv = namespace.resolv
     told: Given = seen.resolv or {}
     if resolv is not None:
@@ -118,14 +126,14 @@ def _resolver(lab: Lab, namespace: LabNamespace, seen: SeenNamespace, marks: Mar
                 continue
             text = f"{what} {', '.join(found) or 'none'}, declared {', '.join(wanted) or 'none'}"
             marks.node(namespace.name, CHANGED, text)
-    if not lab.hosts and namespace.hosts is None:
+    if everybody is None and namespace.hosts is None:
         return
     if told.get("hosts") is None:
         marks.node(namespace.name, CHANGED, f"/etc/netns/{namespace.name}/hosts is missing")
         return
-    expected = {**(host_entries(lab) if lab.hosts else {}), **dict(namespace.hosts or ())}
-    known = {name: set(addresses) for name, addresses in told["hosts"].items()}
-    other = [name for name, each in expected.items() if known.get(name, set()) != {str(one) for one in each}]
+    own = {name: frozenset(map(str, each)) for name, each in namespace.hosts or ()}
+    known = told["hosts"]
+    other = [name for name, each in {**(everybody or {}), **own}.items() if each != set(known.get(name, ()))]
     if other:
         text = f"{listed(other)} in /etc/netns/{namespace.name}/hosts, declared otherwise"
         marks.node(namespace.name, CHANGED, text)
