@@ -39,14 +39,14 @@ from .processes import began_at, children
 CACHE = HERE.parents[1] / ".cache"
 PATIENCE = 120  # in seconds; a busy machine starts 50 hosts in less
 
-# The first process in the room. What the outside sends comes from its own address, as the answer to a datagram has to; and
-# SIGCHLD is ignored at last, so that what is orphaned leaves no zombie.
+# The first process in the room. The bridge has a MAC of its own: else it takes that of a port, and changes it when that host ends.
+# What the outside sends comes from its address, as the answer to a datagram has to. SIGCHLD is ignored, so that no zombie stays.
 KEEPER = """
 set -eu
 ip -batch - <<IP
 link set dev lo up
 address add {outside}/32 dev lo
-link add name fleet type bridge
+link add name fleet address 02:00:00:00:00:fe type bridge
 address add {gateway}/24 dev fleet noprefixroute
 link set dev fleet up
 route add {network}.0/24 dev fleet src {outside}
