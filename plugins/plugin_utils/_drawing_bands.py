@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import Box, Group, Item, Line, Sign
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import Group, Item, Line, Sign
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_block import Anchor, Block, Builder, Sides, WireEnd
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import (
     kinds_of,
@@ -23,15 +23,23 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import (
 )
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_graph import Graph
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_order import Layers, opened
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_paths import (
+    LEAD,
+    SIGNED,
+    TRACK,
+    Placed,
+    across,
+    around,
+    span,
+    to_origin,
+    tracks_of,
+)
 
 RATIO = 1.25  # of width to height: one scrolls down more readily than aside
 _SCREEN = 1000.0
 _ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 17, 20, 25, 30, 40)
 _GAP = 22.0  # between blocks in a column
 _BAND = 44.0
-_TRACK = 9.0
-_LEAD = 10.0
-_SIGNED = 26.0
 _CHANNEL = (66.0, 300.0)
 _PER_WIRE = 5.0
 # A block is made as wide as its column if it is about as wide anyway.
@@ -42,16 +50,6 @@ _CROWDED = 60.0
 _SWEEPS = 6
 _FOLDS = 24
 _OPENED = 1.25
-
-
-@dataclasses.dataclass(frozen=True)
-class Placed:
-    """A component; nothing of it is left of or above the origin."""
-
-    width: float
-    height: float
-    boxes: tuple[Group, ...]
-    lines: tuple[Group, ...]
 
 
 def score(width: float, height: float) -> float:
@@ -91,10 +89,10 @@ class Bands:
         return self.graph.cluster_of[self.graph.ends[end[0]][end[1]]]
 
     def _channel(self, column: int) -> float:
-        tracks = 2 * _TRACK + _TRACK * len(self.staying[column]) if self.staying[column] else 0
+        tracks = 2 * TRACK + TRACK * len(self.staying[column]) if self.staying[column] else 0
         if not self.crossing[column]:
             return tracks
-        signs = 2 * (_SIGNED - _LEAD) if self.signed else 0
+        signs = 2 * (SIGNED - LEAD) if self.signed else 0
         bends = min(max(_CHANNEL[0], 40 + _PER_WIRE * self.crossing[column]), _CHANNEL[1])
         return bends + signs + min(tracks, 200)
 
@@ -110,7 +108,7 @@ class Bands:
         right = max(x + width for x, width in zip(left, self.widths))
         heights = [max(self.heights[n] for n in band) for band in self._ranges()]
         # Turning wires take room, and are not followed as easily.
-        turning = sum(_TRACK * 2 + _CROWDED * max(self.crossing[start - 1] - 2, 0) for start in self.starts[1:])
+        turning = sum(TRACK * 2 + _CROWDED * max(self.crossing[start - 1] - 2, 0) for start in self.starts[1:])
         return right - min(left) + turning, sum(heights) + _BAND * (len(heights) - 1) * 2
 
     def _ranges(self) -> list[range]:
@@ -186,7 +184,7 @@ class Bands:
             for end, anchor in block.anchors.items():
                 anchors[end] = dataclasses.replace(anchor, x=anchor.x + x, y=anchor.y + y)
         lines += self._wires(left, anchors)
-        return _to_origin(boxes, lines)
+        return to_origin(boxes, lines)
 
     def _columns(self) -> list[float]:
         left = [0.0] * len(self.layers)
@@ -272,22 +270,22 @@ class Bands:
         points = {}
         deepest: dict[tuple[int, bool], int] = {}
         for (column, right), wires in loops.items():
-            tracks = _tracks({wire: _span(anchors, wire) for wire in wires})
-            deepest[column, right] = max(tracks.values()) + 1
-            for wire, track in tracks.items():
-                out = _SIGNED + _TRACK * track
+            taken = tracks_of({wire: span(anchors, wire) for wire in wires})
+            deepest[column, right] = max(taken.values()) + 1
+            for wire, track in taken.items():
+                out = SIGNED + TRACK * track
                 bend = max(edges[wire, 0], edges[wire, 1]) + out if right else min(edges[wire, 0], edges[wire, 1]) - out
-                points[wire] = _around(anchors, wire, bend)
+                points[wire] = around(anchors, wire, bend)
         for column, wires in turns.items():
             right = not self._is_reversed(column)
             inner = deepest.get((column, right), 0)
-            for wire, track in _tracks({wire: _span(anchors, wire) for wire in wires}).items():
-                out = _SIGNED + _TRACK * 1.5 * (track + inner)
+            for wire, track in tracks_of({wire: span(anchors, wire) for wire in wires}).items():
+                out = SIGNED + TRACK * 1.5 * (track + inner)
                 sides = [edges[one, end] for one in wires for end in (0, 1)]
-                points[wire] = _around(anchors, wire, max(sides) + out if right else min(sides) - out)
+                points[wire] = around(anchors, wire, max(sides) + out if right else min(sides) - out)
         groups = []
         for wire in self.wires:
-            bent = points.get(wire) or _across(anchors, edges, wire, bool(kinds_of(self.graph.picture.wires[wire])))
+            bent = points.get(wire) or across(anchors, edges, wire, bool(kinds_of(self.graph.picture.wires[wire])))
             groups.append(self._wire(wire, anchors, edges, bent, curve=wire not in points))
         return groups
 
@@ -315,66 +313,6 @@ class Bands:
                 out = 15 if anchor.at_right else -15
                 items.append(Sign(edges[number, end] + out, anchor.y, marks[0].kind))
         return Group(tuple(items), f"wire-{number}", title_of_wire(self.graph.picture, wire))
-
-
-def _span(anchors: t.Mapping[WireEnd, Anchor], wire: int) -> tuple[float, float]:
-    ends = sorted((anchors[wire, 0].y, anchors[wire, 1].y))
-    return ends[0], ends[1]
-
-
-def _tracks(spans: t.Mapping[int, tuple[float, float]]) -> dict[int, int]:
-    """A number for each, so that those that share any height have different ones: the shortest the lowest."""
-    taken: list[list[tuple[float, float]]] = []
-    found = {}
-    for wire, (low, high) in sorted(spans.items(), key=lambda item: (item[1][1] - item[1][0], item[0])):
-        free = (n for n, others in enumerate(taken) if not any(low < end and start < high for start, end in others))
-        track = next(free, len(taken))
-        if track == len(taken):
-            taken.append([])
-        # The corners are round, and would touch.
-        taken[track].append((low - _TRACK, high + _TRACK))
-        found[wire] = track
-    return found
-
-
-def _around(anchors: t.Mapping[WireEnd, Anchor], wire: int, x: float) -> tuple[tuple[float, float], ...]:
-    one, other = anchors[wire, 0], anchors[wire, 1]
-    return (one.x, one.y), (x, one.y), (x, other.y), (other.x, other.y)
-
-
-def _across(
-    anchors: t.Mapping[WireEnd, Anchor], edges: t.Mapping[WireEnd, float], wire: int, signed: bool
-) -> tuple[tuple[float, float], ...]:
-    lead = _SIGNED if signed else _LEAD
-    ends = [anchors[wire, end] for end in (0, 1)]
-    bends = [(edges[wire, end] + (lead if ends[end].at_right else -lead), ends[end].y) for end in (0, 1)]
-    return (ends[0].x, ends[0].y), bends[0], bends[1], (ends[1].x, ends[1].y)
-
-
-def extent(groups: t.Iterable[Group]) -> tuple[float, float, float, float]:
-    xs, ys = [0.0][:0], [0.0][:0]
-    for group in groups:
-        for item in group.items:
-            if isinstance(item, Line):
-                xs += [x for x, _y in item.points]
-                ys += [y for _x, y in item.points]
-            elif isinstance(item, Sign):
-                xs += [item.x - 7, item.x + 7]
-                ys += [item.y - 7, item.y + 7]
-            elif isinstance(item, Box):
-                xs += [item.x, item.x + item.width]
-                ys += [item.y, item.y + item.height]
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-def _to_origin(boxes: list[Group], lines: list[Group]) -> Placed:
-    left, top, right, bottom = extent([*boxes, *lines])
-    return Placed(
-        right - left,
-        bottom - top,
-        tuple(group.moved(-left, -top) for group in boxes),
-        tuple(group.moved(-left, -top) for group in lines),
-    )
 
 
 def arranged(graph: Graph, layers: Layers, wires: t.Sequence[int], may_open: bool) -> Placed:

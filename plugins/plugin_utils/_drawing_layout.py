@@ -17,10 +17,11 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._drawing import (
     Text,
     pieces_width,
 )
-from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_bands import Placed, arranged, score
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_bands import arranged, score
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_card import Card, head_of, title_of_node
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_graph import Graph, graph_of
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_order import components, layered
+from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_paths import Placed
 from ansible_collections.nslab.linux.plugins.plugin_utils._drawing_text import fold, said, shorten
 from ansible_collections.nslab.linux.plugins.plugin_utils._picture import BRIDGE, HOST, NAMESPACE, OUTSIDE, Picture
 

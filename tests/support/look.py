@@ -118,7 +118,7 @@ def draw_example() -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="./dev look", description=__doc__)
-    parser.add_argument("where", type=Path)
+    parser.add_argument("--where", type=Path, default=Path(".cache/look"), help="the directory for pages and images")
     parser.add_argument("shapes", nargs="*", metavar="SHAPE", help=f"some of them: {', '.join(SHAPES)}")
     parser.add_argument("--example", action="store_true", help="only draw the picture of examples/office anew")
     asked = parser.parse_args()

@@ -215,7 +215,10 @@ def test_an_end_that_is_down_is_marked_without_being_told():
     # Where one end tells it, the other does not repeat it.
     told = Wire((End("a", "eth0", up=False, marks=(Mark("down", "eth0 is down"),)), End("b", "eth0", up=False)))
     drawing = drawing_of(Picture("p", (namespace("a"), namespace("b")), (told,)))
-    assert len([words for words in words_of(drawing) if "is down" in words]) == 1
+    told_twice = [item for group in drawing.groups if group.ident for item in group.items if isinstance(item, Text)]
+    assert ["".join(piece.text for piece in item.pieces) for item in told_twice if "down" in item.pieces[0].text] == [
+        "eth0 is down"
+    ]
 
 
 def test_the_legend_tells_what_occurs_and_nothing_else():
@@ -257,6 +260,36 @@ def test_the_columns_are_those_a_person_would_choose():
     assert {frozenset(layer) for layer in columns(8, clos)} == {frozenset({0, 1}), frozenset(range(2, 8))}
     star = [(0, n) for n in range(1, 6)]
     assert columns(6, star) == [{0}, {1, 2, 3, 4, 5}]
+
+
+def test_a_column_is_ordered_after_its_neighbours():
+    edges = [(0, 3), (0, 5), (1, 4), (2, 3)]
+    first, second = layered(6, edges, [0, 1, 2])
+    lines = [(first.index(one), second.index(other)) for one, other in edges]
+    crossing = [
+        pair for pair in itertools.combinations(lines, 2) if (pair[0][0] - pair[1][0]) * (pair[0][1] - pair[1][1]) < 0
+    ]
+    assert not crossing
+
+
+def test_a_bridge_that_is_wider_with_its_wires_at_the_other_side_is_passed_at_a_distance():
+    """In a band that is read from the right."""
+    lines = ("a line of some length",)
+    nodes = (
+        Node("k0", "k0", BRIDGE, lines=(*lines, "b")),
+        Node("k1", "k1", BRIDGE),
+        Node("k2", "k2", HOST),
+        Node("k3", "k3", BRIDGE),
+    )
+    wires = (
+        wire("k2 " + "e" * 20, "k0 e", up=False),
+        wire("k2 a", "k1 b"),
+        wire("k0 " + "e" * 20, "k2 e"),
+        wire("k1 p3", "k3 e"),
+    )
+    assert_well_drawn(
+        Picture("p", nodes, tuple(dataclasses.replace(one, marks=(Mark("mtu", "m" * 200),)) for one in wires))
+    )
 
 
 def test_lines_of_a_grid_do_not_cross():
