@@ -242,7 +242,7 @@ def test_what_is_said_on_the_way_in_is_told_from_what_is_said_inside(fleet: Flee
     there = seen(fleet, host, "ops")
     options = {"host": host.address, "remote_user": "ops"}
     # Without an end of line, as a server's banner or a shell's file may be; and a /run/netns that is closed to others.
-    fleet.said(host, "printf 'printf welcome >&2\n' >/home/ops/.bashrc; chmod 0700 /run/netns")
+    fleet.said(host, "printf 'printf welcome >&2\n' >~ops/.bashrc; chmod 0700 /run/netns")
     red = By(fleet, **options).connection
 
     code, out, err = red.exec_command(f"{WHERE}; echo nslab: inside >&2; exit 213", sudoable=False)
