@@ -156,7 +156,9 @@ class Bands:
             else:
                 after.append(((1, turned * place, turned * end[0]), end))
         left, right = (tuple(end for _key, end in sorted(side)) for side in (before, after))
-        return Sides(right, left) if self._is_reversed(column) else Sides(left, right)
+        if self._is_reversed(column):
+            return Sides(left=right, right=left)
+        return Sides(left, right)
 
     # Places.
 

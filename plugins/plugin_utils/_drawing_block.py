@@ -114,7 +114,7 @@ class Builder:
         # Beside each other they have no side that is free, so their wires end at the namespace.
         card = self._card(cluster.top, also=in_row)
         row = [(self._card(one, ports=False), self._grids(one)) for one in in_row]
-        widths = [max(bar.width, _abreast(grids)) for bar, grids in row]
+        widths = [max(slab.width, _abreast(grids)) for slab, grids in row]
         hung = self._grids(cluster.top)
         below = [self._grids(one) for one in gridded if not in_row]
         row_width = sum(widths) + _APART * max(len(widths) - 1, 0)
@@ -124,17 +124,17 @@ class Builder:
         inner = max([one.width for one in stacked] + [sum(across) + _APART * (sum(map(bool, across)) - 1)])
         width = max(card.width, inner + 2 * INSET, self.least)
         bars = [one.height + INSET for one in stacked]
-        row_height = max((bar.height + INSET for bar, _grids in row), default=0)
+        row_height = max((slab.height + INSET for slab, _grids in row), default=0)
         height = card.height + sum(bars) + row_height
         self._place(card, 0, 0, width, height)
         y = card.height
-        for bar, taken in zip(stacked, bars):
-            self._place(bar, INSET, y, width - 2 * INSET)
+        for slab, taken in zip(stacked, bars):
+            self._place(slab, INSET, y, width - 2 * INSET)
             y += taken
         x, lowest = INSET, 0.0
-        for (bar, grids), bar_width in zip(row, widths):
-            self._place(bar, x, y, bar_width)
-            lowest = max(lowest, self._hang(grids, x, y + bar.height, height))
+        for (slab, grids), bar_width in zip(row, widths):
+            self._place(slab, x, y, bar_width)
+            lowest = max(lowest, self._hang(grids, x, y + slab.height, height))
             x += bar_width + _APART
         for grids in below:
             lowest = max(lowest, self._hang(grids, x, height - INSET, height))

@@ -88,7 +88,7 @@ def _roots(near: t.Sequence[t.Sequence[int]]) -> t.Iterator[list[int]]:
     """First columns that are worth a try: an end of the whole, and what is in its middle, each with its like."""
     far = min(_search(near, [0])[-1])
     there = _search(near, [far])
-    end = min(far, min(there[-1]))
+    end = min(far, *there[-1])
     twins = [one for one in range(len(near)) if near[one] == near[end]] if len(near[end]) > 1 else [end]
     yield twins
     if max(map(len, near)) < 3:

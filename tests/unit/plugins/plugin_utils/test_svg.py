@@ -161,7 +161,9 @@ def test_what_is_to_be_read_stands_out_in_both_schemes(scheme):
 
 def rule(selector):
     return "".join(
-        re.findall(rf"^\.nslab-picture {re.escape(selector)}{{(.*)}}", STYLE.split("@media")[0], re.MULTILINE)
+        re.findall(
+            rf"^\.nslab-picture {re.escape(selector)}{{(.*)}}", STYLE.split("@media", maxsplit=1)[0], re.MULTILINE
+        )
     )
 
 
