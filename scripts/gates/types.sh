@@ -14,4 +14,4 @@ cd .cache
 MYPYPATH=. mypy --config-file "$NSLAB_CHECKOUT/pyproject.toml" ansible_collections/nslab/linux/plugins/module_utils "${shared[@]/#/ansible_collections/nslab/linux/}"
 cd "$NSLAB_CHECKOUT"
 MYPYPATH=scripts mypy --config-file pyproject.toml --python-version 3.11 scripts/*.py
-MYPYPATH=. mypy --config-file pyproject.toml --python-version 3.11 --package benchmarks
+MYPYPATH=.:tests mypy --config-file pyproject.toml --python-version 3.11 --package benchmarks
