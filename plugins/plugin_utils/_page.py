@@ -69,7 +69,7 @@ def _host(name: str, anchor: str, given: object) -> Host:
     pictures: list[Picture] = []
     faults: list[str] = []
     told = seen.get("warnings") if isinstance(seen, t.Mapping) else ()
-    reasons = tuple(str(one) for one in told or () if "can't be read" in str(one))
+    reasons = tuple(str(one) for one in told if "can't be read" in str(one)) if isinstance(told, t.Sequence) else ()
     for definition in definitions or [None]:
         try:
             pictures.append(picture_of_seen(seen, definition))

@@ -26,6 +26,8 @@ _TABLES = {name: number for number, name in TABLE_NAMES.items()}
 _SCOPES = {name: number for number, name in SCOPE_NAMES.items()}
 # The same switch by two names; lab_info tells it by the second.
 _SAME = {"net/ipv4/conf/all/forwarding": "net/ipv4/ip_forward"}
+# The switches of links that lab_info tells, where they are on; of multicast and broadcast it says nothing.
+_OF_LINKS = ("forwarding", "force_forwarding")
 _BY_HAND = ("boot", "static")
 
 
@@ -100,7 +102,7 @@ def _sysctls(namespace: LabNamespace, seen: SeenNamespace, marks: Marks) -> None
     for path, wanted in namespace.sysctls:
         path = _SAME.get(path, path)
         parts = path.split("/")
-        link = parts[3] if len(parts) == 5 and parts[2] == "conf" and parts[4].endswith("forwarding") else None
+        link = parts[3] if len(parts) == 5 and parts[2] == "conf" and parts[4] in _OF_LINKS else None
         if path in seen.sysctls:
             found = seen.sysctls[path]
         elif link is not None and link not in ("all", "default") and link in (seen.links or {}):

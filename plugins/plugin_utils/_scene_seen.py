@@ -8,6 +8,8 @@ import dataclasses
 import ipaddress
 import typing as t
 
+from ansible_collections.nslab.linux.plugins.module_utils._errors import Problem
+from ansible_collections.nslab.linux.plugins.module_utils._lab import Lab
 from ansible_collections.nslab.linux.plugins.plugin_utils._picture import Node, Picture, Wire
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_defined import DefinedScene, lab_of
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_drift import Drift, compare, places_of
@@ -29,11 +31,23 @@ from ansible_collections.nslab.linux.plugins.plugin_utils._scene_words import (
 
 def picture_of_seen(namespaces: object, definition: object = None, name: str = "") -> Picture:
     """What ``lab_info`` returned. With a definition its lab alone, and all that is otherwise than declared. Raises Problem."""
+    wanted = None if definition is None else lab_of(definition)
+    try:
+        return _compared(namespaces, wanted, definition, name)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        # A host may answer with anything, and does not keep the others from their page.
+        said = f"{type(error).__name__} {error}"
+        raise Problem(
+            f"this is not what nslab.linux.lab_info returns ({said})", "give it as it was registered"
+        ) from None
+
+
+def _compared(namespaces: object, wanted: Lab | None, definition: object, name: str) -> Picture:
+    """``wanted`` is the lab of the definition as on a host that knows nothing of it."""
     marks = Marks()
-    if definition is None:
+    if wanted is None:
         return _picture(Scope(read_sight(namespaces), marks), Drift(), name)
-    names = {each.name for each in lab_of(definition).namespaces}
-    sight = read_sight(namespaces, names)
+    sight = read_sight(namespaces, {each.name for each in wanted.namespaces})
     lab = lab_of(definition, _remembered(sight))
     return _picture(Scope(sight, marks, lab), compare(lab, sight, marks), name or lab.name)
 

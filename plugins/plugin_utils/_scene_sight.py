@@ -122,19 +122,16 @@ def _are_namespaces(value: Given) -> bool:
 
 
 def read_sight(value: object, preferred: t.Container[str] = ()) -> Sight:
-    """``preferred`` are the names by which a namespace goes that has several; else it is the first. Raises Problem."""
+    """``preferred`` are the names by which a namespace goes that has several; else it is the first.
+
+    Raises Problem for what can't be that at all, and for what is odd further in whatever Python does.
+    """
     if isinstance(value, t.Mapping) and value.get("failed") is True:
         raise Problem(f"nothing was seen, as lab_info failed: {value.get('msg', 'it does not say why')}")
     inner = value.get("namespaces", value) if isinstance(value, t.Mapping) else None
     if not isinstance(inner, t.Mapping):
         raise Problem("what was seen is a dict", "give what nslab.linux.lab_info returned, or namespaces of it")
-    try:
-        return _read(inner, preferred)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        said = f"{type(error).__name__} {error}"
-        raise Problem(
-            f"this is not what nslab.linux.lab_info returns ({said})", "give it as it was registered"
-        ) from None
+    return _read(inner, preferred)
 
 
 def _read(given: Given, preferred: t.Container[str]) -> Sight:

@@ -118,6 +118,27 @@ def test_whatever_a_host_says_is_text():
     assert "\N{REPLACEMENT CHARACTER}" in page
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"routes": [{}]},
+        {"nat": {"<b>": 1}},
+        {"lab_addresses": {"eth0": ["<b>"]}},
+        {"sysctls": 5},
+        {"resolv": {"hosts": 5}},
+    ],
+    ids=lambda odd: next(iter(odd)),
+)
+def test_a_host_that_answers_nonsense_does_not_keep_the_others_from_the_page(odd):
+    lying = seen(host=1, web=1)
+    lying["namespaces"]["web"].update(odd)
+    page = draw_page({"web1": host(), "web2": {"seen": lying, "definitions": [{**LAB, "hosts": True}]}})
+    rows = table(page)
+    assert " ".join(rows[0][-1]) == "✓ as declared"
+    assert " ".join(rows[1][-1]).startswith("this is not what nslab.linux.lab_info returns (")
+    assert "<b>" not in page
+
+
 def test_findings_name_their_place_and_a_lab_that_is_not_there_is_one():
     nodes = (
         Node("host", "host", "host"),

@@ -219,7 +219,9 @@ def test_an_uplink_that_a_wire_shows_leads_nowhere_else_and_the_hosts_own_links_
 
 
 def test_the_switch_of_a_link_is_off_where_it_is_not_told():
-    lab = {"name": "x", "namespaces": {"a": {"sysctl": {"net.ipv4.conf.x.forwarding": 1}}, "b": {}}}
+    # Of broadcast lab_info says nothing, and so does the picture.
+    switches = {"net.ipv4.conf.x.forwarding": 1, "net.ipv4.conf.x.bc_forwarding": 1}
+    lab = {"name": "x", "namespaces": {"a": {"sysctl": switches}, "b": {}}}
     lab["links"] = [{"endpoints": ["a:x", "b:y"]}]
     one, other = pair("a:x", "b:y")
     there = {"host": namespace(inode=1), "b": namespace(other)}
