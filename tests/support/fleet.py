@@ -287,9 +287,9 @@ def main() -> None:
         for host in fleet.hosts:
             print(host.name, host.address, host.userland, host.propagation, "up" if fleet.pid(host) else "down")
     else:
-        (host,) = [host for host in fleet.hosts if host.name == options.host] or sys.exit(
-            f"fleet: no such host: {options.host}"
-        )
+        host = next((host for host in fleet.hosts if host.name == options.host), None)
+        if host is None:
+            raise SystemExit(f"fleet: no such host: {options.host}")
         if options.do == "enter":
             words = fleet.enter(host, options.words or ["bash"])
             os.execvp(words[0], words)
