@@ -122,7 +122,9 @@ def test_a_page_tells_of_every_host_what_stands_out(ansible: Ansible, tmp_path: 
         assert re.search("gone is unreachable: .*nowhere", page.source)
         assert "1 thing stands out on 1 host, and 1 host could not be drawn whole." in page.texts
         # There is nothing in it that changes by itself, and check mode does the same up to there.
-        assert run("nslab.linux.picture", "--check")[0] == 0
+        changed, output = run("nslab.linux.picture", "--check")
+        assert changed == 0
+        assert f"{tmp_path}/nslab.html is not written in check mode" in output
 
         host.sh("""
             ip -n pc1 link set dev eth1 mtu 1300
