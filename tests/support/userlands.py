@@ -99,7 +99,6 @@ def bootstrap(release: str, userland: Path) -> None:
         '--customize-hook=chmod 0755 "$1/etc/init.d/page"',
         release,
         str(userland),
-        "http://deb.debian.org/debian",
     ]
     with open(log, "wb") as said:
         code = subprocess.run(words, check=False, stdin=subprocess.DEVNULL, stdout=said, stderr=said).returncode
