@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # shellcheck shell=bash
 #
-# gate: the walkthrough, the connection, the inventory, the playbooks for Molecule and the README's, run by ansible-playbook
+# gate: the walkthrough, the connections, the inventory, the pictures, the playbooks for Molecule and the README's, run by ansible-playbook
 # commands: ip bridge nft ping curl sysctl unshare nsenter setpriv sudo
 # root: yes
 
