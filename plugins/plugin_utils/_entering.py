@@ -135,20 +135,22 @@ def namespace_name(text: object) -> str:
     return parse_namespace_name(text[len(prefix) :] if text.startswith(prefix) else text)
 
 
-def asked_host(variables: t.Mapping[str, t.Any], address: str) -> str:
+def asked_host(variables: t.Mapping[str, t.Any], delegate: str | None) -> str:
     """The inventory's name of the host that a task runs on, which may have been delegated.
 
     Then ansible-core gives the connection the variables of that host but for one: inventory_hostname goes on naming the
-    host that delegates, and ``ansible_netns: "{{ inventory_hostname }}"`` its namespace.
+    host that delegates, and ``ansible_netns: "{{ inventory_hostname }}"`` its namespace. ``delegate`` is what the task says,
+    which a core before 2.19 has not rendered where it comes to be left out.
     """
     told, short = str(variables.get("inventory_hostname")), str(variables.get("inventory_hostname_short"))
-    known = (variables.get("groups") or {}).get("all") or ()
-    if address in known and short in _short_names(address):
-        return address
+    if not delegate:
+        return told
+    if short in _short_names(delegate):
+        return delegate
     if short in _short_names(told):
         return told
-    alike = [name for name in known if short in _short_names(name)]
-    return str(alike[0]) if len(alike) == 1 else address
+    alike = [name for name in (variables.get("groups") or {}).get("all") or () if short in _short_names(name)]
+    return str(alike[0]) if len(alike) == 1 else delegate
 
 
 def _short_names(name: str) -> tuple[str, str]:

@@ -42,7 +42,8 @@ class Inside(ConnectionBase):  # type: ignore[misc]  # ansible-core carries no t
 
     def _resolve_option_variables(self, variables: dict[str, t.Any], templar: t.Any) -> dict[str, t.Any]:
         """In a delegated task, too, inventory_hostname is the host that the options are of."""
-        mended = {**variables, "inventory_hostname": _entering.asked_host(variables, self._play_context.remote_addr)}
+        delegate = getattr(self._play_context, "delegate_to", None)
+        mended = {**variables, "inventory_hostname": _entering.asked_host(variables, delegate)}
         before, templar.available_variables = templar.available_variables, mended
         try:
             return dict(super()._resolve_option_variables(mended, templar))

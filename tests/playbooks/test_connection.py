@@ -60,7 +60,7 @@ def plays(tmp_path: Path, ansible_runs: Ansible) -> Plays:
         "ansible_remote_tmp": str(tmp_path / "remote"),
         "ansible_async_dir": str(tmp_path / "jobs"),
     }
-    hosts: dict[str, Any] = {"red": {}, "blue": {}, "green": {}}
+    hosts: dict[str, Any] = {"red": {}, "blue": {}, "green": {}, "red.a": {}}
     return Plays(ansible_runs, tmp_path, {"all": {"hosts": hosts, "vars": variables}})
 
 
@@ -98,11 +98,21 @@ def test_without_pipelining_the_modules_lie_in_files_and_run_inside_too(host: Ho
         {"name": "command", "ansible.builtin.command": f"sh -c '{WHERE}; cat /etc/resolv.conf'"},
         {"name": "copy", "ansible.builtin.copy": {"content": "copied\n", "dest": f"{room}/copied"}},
         {"name": "reboot", "ansible.builtin.reboot": {}, "ignore_errors": True},
+        {
+            "name": "delegated",
+            "ansible.builtin.raw": WHERE,
+            "delegate_to": "{{ item }}",
+            "loop": ["red.a", "red", "blue"],
+        },
     ]
+    host.sh("ip netns add red.a")
 
-    found, _output = plays.run(("red", tasks), ansible_pipelining=False)
+    found, _output = plays.run(("red", tasks), ansible_pipelining=False, ansible_host="localhost")
 
     results = found["red"]
+    # Of one address, and with one short name.
+    inside = [each["stdout"].strip() for each in results["delegated"]["results"]]
+    assert inside == [namespace("red.a"), namespace(), namespace("blue")]
     assert results["command"]["stdout"] == f"{namespace()}\n{NAMESERVER}".strip()
     assert (room / "copied").read_text() == "copied\n"
     assert "would reboot the control node" in results["reboot"]["msg"]

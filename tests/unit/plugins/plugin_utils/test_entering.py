@@ -87,18 +87,20 @@ def test_each_reason_is_told_in_one_line_with_what_to_do():
 
 
 @pytest.mark.parametrize(
-    ("told", "short", "address", "asked"),
+    ("told", "short", "delegate", "asked"),
     [
-        ("red", "red", "red", "red"),
-        ("red", "blue", "blue", "blue"),  # delegated
-        ("red", "blue", "192.0.2.1", "blue"),  # and blue has an ansible_host
-        ("red", "red", "192.0.2.1", "red"),
+        ("red", "red", None, "red"),
+        ("a.x", "a", None, "a.x"),
+        ("red", "blue", "blue", "blue"),
         ("a.x", "a", "a.y", "a.y"),  # the short names are the same
-        ("red", "other", "other", "other"),  # to one that the inventory doesn't have
-        ("192.0.2.7", "192.0.2.7", "192.0.2.7", "192.0.2.7"),
+        ("a.x", "a", "a", "a"),
+        ("red", "red", "red.other", "red.other"),  # to one that the inventory doesn't have
+        ("red", "red", "{{ omit }}", "red"),  # to nobody
+        ("red", "localhost", "127.0.0.1", "localhost"),  # by another of its names
+        ("red", "192.0.2.7", "192.0.2.7", "192.0.2.7"),
     ],
 )
-def test_a_delegated_task_is_that_of_the_host_it_was_delegated_to(told, short, address, asked):
-    known = {"groups": {"all": ["red", "blue", "a.x", "a.y", "192.0.2.7"]}}
+def test_a_delegated_task_is_that_of_the_host_it_was_delegated_to(told, short, delegate, asked):
+    known = {"groups": {"all": ["red", "blue", "a.x", "a.y", "a", "localhost", "192.0.2.7"]}}
     variables = {"inventory_hostname": told, "inventory_hostname_short": short, **known}
-    assert asked_host(variables, address) == asked
+    assert asked_host(variables, delegate) == asked
