@@ -152,7 +152,7 @@ def _packed(parts: t.Sequence[Placed]) -> Placed:
 
 
 def summary(picture: Picture) -> str:
-    """``3 namespaces, 1 bridge, seen: 2 marks``"""
+    """``3 namespaces, 1 bridge, 4 links``"""
     words = []
     for kind in (NAMESPACE, BRIDGE):
         count = sum(node.kind == kind for node in picture.nodes)

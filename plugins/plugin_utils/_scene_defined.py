@@ -19,7 +19,7 @@ from ansible_collections.nslab.linux.plugins.module_utils._lab_addresses import 
 from ansible_collections.nslab.linux.plugins.module_utils._lab_definition import read_lab
 from ansible_collections.nslab.linux.plugins.module_utils._resources._lab import Faults
 from ansible_collections.nslab.linux.plugins.module_utils._resources._nat_plan import ANY, AUTO
-from ansible_collections.nslab.linux.plugins.module_utils._resources._publish import shown_range
+from ansible_collections.nslab.linux.plugins.module_utils._resources._publish import Publish, shown_range
 from ansible_collections.nslab.linux.plugins.module_utils._resources._routing import TABLE_NAMES
 from ansible_collections.nslab.linux.plugins.module_utils._resources._wanted_route import WantedRoute
 from ansible_collections.nslab.linux.plugins.module_utils._values import IPInterface
@@ -177,17 +177,18 @@ def _nat(each: LabNat) -> Nat:
         leaves_as = None
     elif nat.to_source:
         leaves_as = ", ".join(map(str, nat.to_source))
-    publish = tuple(
-        publish_text(
-            one.ports.protocol,
-            shown_range(one.ports.first, one.ports.last),
-            None if one.ports.address is None else str(one.ports.address),
-            str(one.to),
-            shown_range(one.to_first, one.to_first + one.ports.last - one.ports.first),
-        )
-        for one in nat.publish or ()
-    )
+    publish = tuple(map(wanted_publish_text, nat.publish or ()))
     return Nat(nat_text([str(source) for source in nat.sources], nat.inside or (), leaves_as), publish)
+
+
+def wanted_publish_text(each: Publish) -> str:
+    return publish_text(
+        each.ports.protocol,
+        shown_range(each.ports.first, each.ports.last),
+        None if each.ports.address is None else str(each.ports.address),
+        str(each.to),
+        shown_range(each.to_first, each.to_first + each.ports.last - each.ports.first),
+    )
 
 
 def wanted_route_text(route: WantedRoute) -> str:

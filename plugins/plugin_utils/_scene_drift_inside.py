@@ -13,11 +13,10 @@ import typing as t
 from ansible_collections.nslab.linux.plugins.module_utils._lab import Lab, LabNamespace
 from ansible_collections.nslab.linux.plugins.module_utils._lab_addresses import host_entries
 from ansible_collections.nslab.linux.plugins.module_utils._resources._nat_plan import ANY, AUTO, Nat
-from ansible_collections.nslab.linux.plugins.module_utils._resources._publish import shown_range
 from ansible_collections.nslab.linux.plugins.module_utils._resources._routing import SCOPE_NAMES, TABLE_NAMES
 from ansible_collections.nslab.linux.plugins.module_utils._world import NamespaceState, Nexthop, Route
 from ansible_collections.nslab.linux.plugins.plugin_utils._picture import CHANGED
-from ansible_collections.nslab.linux.plugins.plugin_utils._scene_defined import wanted_route_text
+from ansible_collections.nslab.linux.plugins.plugin_utils._scene_defined import wanted_publish_text, wanted_route_text
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_marks import Marks
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_sight import Given, SeenNamespace, default_devs
 from ansible_collections.nslab.linux.plugins.plugin_utils._scene_words import listed, publish_text, route_text
@@ -173,16 +172,7 @@ def _differences(wanted: Nat, found: Given, seen: SeenNamespace) -> t.Iterator[t
                 publish_text(each["protocol"], each["port"], each["address"], each["to"], each["to_port"])
                 for each in found["publish"]
             ],
-            [
-                publish_text(
-                    each.ports.protocol,
-                    shown_range(each.ports.first, each.ports.last),
-                    None if each.ports.address is None else str(each.ports.address),
-                    str(each.to),
-                    shown_range(each.to_first, each.to_first + each.ports.last - each.ports.first),
-                )
-                for each in wanted.publish
-            ],
+            list(map(wanted_publish_text, wanted.publish)),
         )
     for what, (is_so, declared) in wishes.items():
         if set(is_so) != set(declared):
