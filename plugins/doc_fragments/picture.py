@@ -24,9 +24,10 @@ options:
       - The definition with which what was seen is compared. What is declared and missing, what is there and not declared,
         and what is otherwise than declared stands out.
       - Compared are namespaces, bridges with their options, links with their ends, addresses, MTU and MAC, routes, the
-        switches of forwarding, resolver files and NAT rule sets. As everywhere, an option that is left out is not compared.
-      - What is there besides counts inside the namespaces of the lab and at its bridges, and nowhere else. Addresses that
-        came by router advertisements or DHCP do not, nor do routes of routing daemons.
+        switches of forwarding, resolver files and NAT rule sets, as far as M(nslab.linux.lab_info) tells of them. As
+        everywhere, an option that is left out is not compared.
+      - What is there besides counts inside the namespaces of the lab and at its bridges, adopted ones too, and nowhere else.
+        Addresses that came by router advertisements or DHCP do not, nor do routes of routing daemons.
       - Not allowed where a definition is drawn.
     type: dict
   title:

@@ -17,8 +17,8 @@ extends_documentation_fragment:
 options:
   prefix:
     description:
-      - What goes before every C(id) in the picture, so that several stand in one page. The N-th node has the id C(node-N)
-        behind it.
+      - What goes before every C(id) in the picture, so that several stand in one page. Behind it nodes are called
+        C(node-0), C(node-1) and so on, links C(wire-0), C(wire-1) and so on.
     type: str
     default: ""
 author:

@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.nslab.linux.plugins.module_utils._lab import Lab, LabNamespace
 from ansible_collections.nslab.linux.plugins.module_utils._lab_addresses import host_entries
 from ansible_collections.nslab.linux.plugins.module_utils._resources._nat_plan import ANY, AUTO, Nat
+from ansible_collections.nslab.linux.plugins.module_utils._resources._resolv import LOCALHOST
 from ansible_collections.nslab.linux.plugins.module_utils._resources._routing import SCOPE_NAMES, TABLE_NAMES
 from ansible_collections.nslab.linux.plugins.module_utils._world import NamespaceState, Nexthop, Route
 from ansible_collections.nslab.linux.plugins.plugin_utils._picture import CHANGED
@@ -28,6 +29,8 @@ _SAME = {"net/ipv4/conf/all/forwarding": "net/ipv4/ip_forward"}
 # The switches of links that lab_info tells, where they are on; of multicast and broadcast it says nothing.
 _OF_LINKS = ("forwarding", "force_forwarding")
 _BY_HAND = ("boot", "static")
+# Every file of hosts has these.
+_LOCALHOST = frozenset(name for line in LOCALHOST for name in line.split()[1:])
 
 
 Everybody = t.Mapping[str, frozenset[str]]  # by name the addresses
@@ -138,6 +141,9 @@ def _resolver(everybody: Everybody | None, namespace: LabNamespace, seen: SeenNa
     if other:
         text = f"{listed(other)} in /etc/netns/{namespace.name}/hosts, declared otherwise"
         marks.node(namespace.name, CHANGED, text)
+    surplus = [name for name in known if name not in own and name not in (everybody or {}) and name not in _LOCALHOST]
+    if surplus:
+        marks.node(namespace.name, CHANGED, f"{listed(surplus)} in /etc/netns/{namespace.name}/hosts is not declared")
 
 
 def compare_nat(wishes: t.Sequence[Nat], seen: SeenNamespace, key: str, own: bool, marks: Marks) -> None:
@@ -199,11 +205,16 @@ def _uplinks(wanted: Nat, found: Given, seen: SeenNamespace) -> t.Iterator[tuple
 
 
 def _forwarding(wanted: Nat, found: Given, seen: SeenNamespace, key: str, marks: Marks) -> None:
-    """That the inside links pass packets on. Of IPv6 the kernel may have the global switch alone."""
+    """That the links pass packets on, of each family that is sure to be meant. Of IPv6 the kernel may have the global switch alone."""
     if wanted.ip_forward == "keep" or seen.sysctls is None:
         return
-    if wanted.sources and all(network.version == 6 for network in wanted.sources):
-        return
-    for link in found["inside"]:
-        if link in (seen.links or {}) and seen.sysctls.get(f"net/ipv4/conf/{link}/forwarding", "0") == "0":
-            marks.node(key, CHANGED, f"net/ipv4/conf/{link}/forwarding is 0: NAT lets nothing pass from there")
+    on = {path for path, value in seen.sysctls.items() if value not in (None, "0")}
+    for version in sorted({network.version for network in wanted.sources} or {4}):
+        uplinks = [link for link in found["uplink"][f"ipv{version}"] if link != ANY]
+        for link in (*found["inside"], *uplinks):
+            switches = {
+                4: ("net/ipv4/ip_forward" if wanted.ip_forward == "global" else f"net/ipv4/conf/{link}/forwarding",),
+                6: ("net/ipv6/conf/all/forwarding", f"net/ipv6/conf/{link}/force_forwarding"),
+            }[version]
+            if link in (seen.links or {}) and on.isdisjoint(switches):
+                marks.node(key, CHANGED, f"{switches[0]} is 0: NAT lets nothing pass from {link}")
