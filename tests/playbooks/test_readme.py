@@ -128,7 +128,7 @@ def test_the_readmes_lab_file_is_built_used_drawn_changed_and_removed(
     assert "nothing stands out" in page.read_text(encoding="utf-8")
     host.sh("ip -n desk2 link set eth0 down")
     picture()
-    assert "desk2:eth0 is down" in page.read_text(encoding="utf-8")
+    assert "desk2: eth0 is down" in page.read_text(encoding="utf-8")
     assert "changed=1" in play()
 
     file.write_text(whole + printer, encoding="utf-8")
