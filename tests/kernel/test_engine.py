@@ -18,7 +18,7 @@ from support.host import Host, Make, Outside, diff_texts
 from support.runner import Result, assert_one_line
 
 from ansible_collections.nslab.linux.plugins.module_utils import _engine
-from ansible_collections.nslab.linux.plugins.module_utils._kernel import _files
+from ansible_collections.nslab.linux.plugins.module_utils._kernel import _files, _sysctl
 
 CHAIN: list[tuple[str, dict[str, Any]]] = [
     ("netns", {"name": ["red"]}),
@@ -252,6 +252,17 @@ def test_a_full_disk_under_run_is_told_before_anything_is_made(host: Host) -> No
 
 
 # Large tasks
+
+
+@pytest.mark.once
+def test_the_switch_of_a_link_that_goes_while_it_is_read_is_none(host: Host) -> None:
+    host.sh("ip link add going type veth peer name gone")
+    switch = "net/ipv4/conf/going/forwarding"
+    assert _sysctl.read(switch) is not None
+
+    with mock.patch.object(_sysctl, "os", wraps=os) as ours:
+        ours.read.side_effect = lambda *which: (host.sh("ip link delete going"), os.read(*which))[1]
+        assert _sysctl.read(switch) is None
 
 
 def test_more_messages_than_go_in_one_send(host: Host) -> None:

@@ -57,7 +57,7 @@ def read(path: str) -> str | None:
         return None
     try:
         return " ".join(os.read(file, LONGEST).decode().split())
-    except (IsADirectoryError, PermissionError):
+    except (FileNotFoundError, IsADirectoryError, PermissionError):  # the first of a link that has gone since
         return None
     finally:
         os.close(file)
