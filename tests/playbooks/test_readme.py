@@ -37,8 +37,8 @@ def host() -> Iterator[Host]:
 
 def blocks(name: str, kind: str = "yaml") -> list[str]:
     """The blocks in the README from where it tells to save the first as `name`, as far as its section goes."""
-    after = README.read_text(encoding="utf-8").partition(f"Save it as `{name}`")[2].partition("\n## ")[0]
-    found: list[str] = re.findall(rf"```{kind}\n(.*?)```", after, re.DOTALL)
+    _before, *after = re.split(rf"Save\s+it\s+as\s+`{re.escape(name)}`", README.read_text(encoding="utf-8"))
+    found: list[str] = re.findall(rf"```{kind}\n(.*?)```", after[0].partition("\n## ")[0], re.DOTALL)
     assert found, f"the README shows no {name}"
     return found
 

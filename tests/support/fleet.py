@@ -287,13 +287,13 @@ def main() -> None:
         for host in fleet.hosts:
             print(host.name, host.address, host.userland, host.propagation, "up" if fleet.pid(host) else "down")
     else:
-        host = next((host for host in fleet.hosts if host.name == options.host), None)
-        if host is None:
+        named = next((host for host in fleet.hosts if host.name == options.host), None)
+        if named is None:
             raise SystemExit(f"fleet: no such host: {options.host}")
         if options.do == "enter":
-            words = fleet.enter(host, options.words or ["bash"])
+            words = fleet.enter(named, options.words or ["bash"])
             os.execvp(words[0], words)
-        getattr(fleet, options.do)(host)
+        getattr(fleet, options.do)(named)
 
 
 if __name__ == "__main__":
