@@ -260,8 +260,14 @@ def test_the_switch_of_a_link_that_goes_while_it_is_read_is_none(host: Host) -> 
     switch = "net/ipv4/conf/going/forwarding"
     assert _sysctl.read(switch) is not None
 
-    with mock.patch.object(_sysctl, "os", wraps=os) as ours:
-        ours.read.side_effect = lambda *which: (host.sh("ip link delete going"), os.read(*which))[1]
+    really = os.read
+
+    def read_too_late(handle: int, most: int) -> bytes:
+        with mock.patch.object(os, "read", really):
+            host.sh("ip link delete going")
+            return os.read(handle, most)
+
+    with mock.patch.object(os, "read", read_too_late):
         assert _sysctl.read(switch) is None
 
 
