@@ -150,5 +150,6 @@ class Connection(Inside, Ssh):
         end = self._piece
         self._transfer(f"exec head -c {self._piece} <{name}", what, stdout=file)
         while file.tell() == end:
-            self._transfer(f"tail -c +{end + 1} <{name} | head -c {self._piece}", what, stdout=file)
+            # Of the pipe alone nobody would hear that the file has gone meanwhile.
+            self._transfer(f"{{ tail -c +{end + 1} | head -c {self._piece}; }} <{name}", what, stdout=file)
             end += self._piece
