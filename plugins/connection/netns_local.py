@@ -30,17 +30,6 @@ requirements:
     for no password.
 notes:
   - Files are read and written inside, too. To fetch C(/etc/resolv.conf) fetches the namespace's.
-  - C(/etc/resolv.conf) and the other files of C(/etc/netns/NAME) are bound over those of C(/etc). They can be written to
-    but not replaced, as M(ansible.builtin.copy) and M(ansible.builtin.template) do (C(EBUSY)). Write
-    C(/etc/netns/NAME/resolv.conf) outside instead, or use M(nslab.linux.ns_resolv).
-  - Each command has a mount namespace of its own, that of C(ip netns exec). What a task mounts is gone after it.
-  - Through C(sudo) go C(HOME), C(USER), C(LOGNAME), C(SHELL), C(PATH), C(XDG_RUNTIME_DIR), C(SSH_AUTH_SOCK), C(SSH_CLIENT) and
-    C(SSH_CONNECTION) of the login user, and what sudoers keeps. For other variables use the keyword C(environment).
-  - C(sudo) looks up the name of the host. Where a namespace has a C(hosts) of its own without that name, and no name server
-    that answers, C(become) inside waits for the resolver. Give the name in that C(hosts), too.
-  - A delegated task runs in the namespace of the host that it was delegated to, also where O(netns) is made of
-    C(inventory_hostname), which elsewhere goes on naming the host that delegates.
-  - A task that starts a daemon leaves it in the namespace. It holds the namespace until it ends.
   - The action M(ansible.builtin.reboot) is refused, as over P(ansible.builtin.local#connection). It would be the machine.
 seealso:
   - plugin: ansible.builtin.local
